@@ -1,0 +1,3 @@
+//! FlowBot's use cases and ports.
+
+pub mod channels;

@@ -1,0 +1,68 @@
+//! The vocabulary macros: one spelling for JSON, `Display` and the OpenAPI document.
+//! The only file that mentions poem-openapi.
+
+/// A UUID that says what it identifies.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        #[cfg_attr(feature = "openapi", derive(poem_openapi::NewType))]
+        #[cfg_attr(feature = "openapi", oai(example = false))]
+        pub struct $name(pub uuid::Uuid);
+
+        impl $name {
+            /// The id that `name` always gives inside `space`: the same facts lead to the same id.
+            pub fn derive(space: uuid::Uuid, name: &str) -> Self {
+                Self(uuid::Uuid::new_v5(&space, name.as_bytes()))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+/// An enum whose variants are words on the wire.
+macro_rules! string_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(poem_openapi::Enum))]
+        pub enum $name { $(
+            $(#[$vdoc])*
+            #[serde(rename = $text)] #[cfg_attr(feature = "openapi", oai(rename = $text))] $variant
+        ),+ }
+
+        impl $name {
+            /// Every value, in the order they are declared.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The value a word stands for.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}

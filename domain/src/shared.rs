@@ -1,0 +1,10 @@
+//! The vocabulary every aggregate speaks.
+
+pub mod channel;
+pub mod content;
+pub mod delivery;
+pub mod ids;
+pub mod inbound;
+pub mod phone;
+pub mod provider_error;
+pub mod service_window;
