@@ -57,7 +57,7 @@ pub struct Begun {
     pub address: Address,
     /// The contact's name.
     pub name: Option<String>,
-    /// The customer's last message, by our clock; what the service window counts from.
+    /// When the customer last wrote, by the channel's clock; what the service window counts from.
     pub last_customer_message_at: Option<DateTime<Utc>>,
     /// Who has it.
     pub claimed_by: Option<UserId>,
@@ -138,7 +138,7 @@ impl Begun {
             }
             ConversationEvent::MessageReceived { message, at, .. } => {
                 if message.kind.is_speech() {
-                    self.last_customer_message_at = self.last_customer_message_at.max(Some(at));
+                    self.last_customer_message_at = self.last_customer_message_at.max(Some(message.sent_at.min(at)));
                 }
             }
             ConversationEvent::MessageQueued { message_id, author, content, at, .. } => {

@@ -43,6 +43,8 @@ pub struct PublishedFlow {
     pub graph: SharedGraph,
     /// How long a run of it may wait, in seconds.
     pub expires_after_sec: u32,
+    /// Whether a node of it looks at `lead.*`, so that the lead must be read first.
+    pub reads_lead: bool,
 }
 
 /// The flows a decision may look into. When the waiting run is pinned to a version that is not here, the
