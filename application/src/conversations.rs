@@ -4,6 +4,7 @@ pub mod inbound;
 pub mod message_view;
 pub mod ports;
 pub mod runs;
+pub mod triggers;
 pub mod views;
 
 use std::sync::Arc;

@@ -45,8 +45,8 @@ impl RunDecisions {
     pub async fn surroundings(&self, line: &LineFacts, phone: Option<&Phone>) -> AppResult<Surroundings> {
         let active = self.library.active(line.tenant).await?;
         let lead = match phone {
-            Some(phone) if active.iter().any(|flow| flow.reads_lead) => self.lead(line.tenant, phone).await?,
-            Some(_) | None => Value::Null,
+            Some(phone) if active.iter().any(|flow| flow.reads_lead) => Some(self.lead(line.tenant, phone).await?),
+            Some(_) | None => None,
         };
         Ok(Surroundings {
             library: Library { active, pinned: None },

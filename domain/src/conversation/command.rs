@@ -70,8 +70,8 @@ impl Library {
 pub struct Surroundings {
     /// The flows.
     pub library: Library,
-    /// The contact's lead as it stands, for the `lead` scope.
-    pub lead: Value,
+    /// The contact's lead as it stands, for the `lead` scope; `None` when it was not read this time.
+    pub lead: Option<Value>,
     /// The account's time zone.
     pub timezone: chrono_tz::Tz,
     /// Now.

@@ -111,8 +111,10 @@ impl Draft {
         let (at, begun) = (around.now, self.begun()?);
         let Some(run) = &begun.run else { return Ok(()) };
         let mut seen = run.clone();
-        let lead = (seen.scopes.lead != around.lead).then(|| around.lead.clone());
-        seen.scopes.lead.clone_from(&around.lead);
+        let lead = around.lead.clone().filter(|lead| *lead != seen.scopes.lead);
+        if let Some(lead) = &lead {
+            seen.scopes.lead.clone_from(lead);
+        }
         let env = Env { now: at, timezone: around.timezone, window_open: begun.window_open(at) };
         let turn = engine::advance(&flow.graph, &seen, input, &env);
         let (run_id, unit) = (run.id, run.units + 1);
@@ -224,7 +226,7 @@ impl Begun {
 fn scopes(begun: &Begun, request: &RunRequest, around: &Surroundings) -> Scopes {
     Scopes {
         contact: json!({ "id": begun.contact_id, "name": begun.name, "phone": begun.address.phone, "userId": begun.address.user_id }),
-        lead: around.lead.clone(),
+        lead: around.lead.clone().unwrap_or_default(),
         conversation: json!({ "channel": begun.channel, "line": begun.line, "labels": Value::Array(vec![]) }),
         flow: json!({ "id": request.flow.flow_id, "name": &*request.flow.name, "version": request.flow.version }),
         trigger: request.payload.clone(),
