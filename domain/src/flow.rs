@@ -7,11 +7,18 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod graph;
+pub mod local_time;
 pub mod nodes;
+pub mod pattern;
 pub mod rule;
 pub mod run;
+pub mod soundness;
 pub mod template;
+pub mod typed;
 pub mod validation;
+
+#[cfg(test)]
+mod properties;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
