@@ -3,7 +3,7 @@
 
 use application::channels::{InboundItem, StatusNews};
 use domain::shared::delivery::DeliveryStatus;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{change, errors, message, sender, wire};
 
@@ -160,14 +160,17 @@ fn of_user_id_updates(line: Option<String>, value: &Map<String, Value>) -> Vec<I
 
 /// Any other field is parked: element by element where a line's value is nothing but lists, else as a whole.
 fn of_other(field: &str, line: Option<String>, value: &Map<String, Value>, change: &Value) -> Vec<InboundItem> {
-    let reason = format!("webhook field `{field}`");
     let news: Vec<_> = value.iter().filter(|(key, _)| !FRAME.contains(&key.as_str())).collect();
     let lists_only = value.contains_key("metadata") && news.iter().all(|(_, member)| member.is_array());
-    let elements: Vec<_> = news.iter().flat_map(|(key, member)| wire::elements(Some(member)).iter().map(move |e| (key, e))).collect();
-    if !lists_only || elements.is_empty() {
-        return vec![parked(line.as_deref(), &reason, change)];
+    let mut items = Vec::new();
+    for (key, member) in news.iter().filter(|_| lists_only) {
+        let reason = format!("webhook field `{field}`: {key}");
+        items.extend(wire::elements(Some(member)).iter().map(|element| parked(line.as_deref(), &reason, element)));
     }
-    elements.into_iter().map(|(key, element)| parked(line.as_deref(), &reason, &json!({ *key: element }))).collect()
+    if items.is_empty() {
+        items.push(parked(line.as_deref(), &format!("webhook field `{field}`"), change));
+    }
+    items
 }
 
 fn line_of(value: &Value) -> Option<String> {
