@@ -17,7 +17,7 @@ pub fn parse(body: &[u8]) -> Vec<InboundItem> {
     let Ok(document) = serde_json::from_slice::<Value>(body) else {
         return vec![parked(None, "not JSON", &Value::String(String::from_utf8_lossy(body).into_owned()))];
     };
-    if document.get("object").is_some_and(|object| object != OBJECT) {
+    if wire::text(&document, &["object"]).is_some_and(|object| object != OBJECT) {
         return vec![parked(None, "not of a WhatsApp business account", &document)];
     }
     let entries = wire::elements(document.get("entry"));
