@@ -2,4 +2,4 @@
 
 pub mod channels;
 pub mod http_client;
-// pub mod sandbox;
+pub mod sandbox;
