@@ -1,1 +1,5 @@
+//! FlowBot's adapters.
 
+pub mod channels;
+pub mod http_client;
+pub mod sandbox;
