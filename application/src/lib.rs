@@ -1,3 +1,4 @@
 //! FlowBot's use cases and ports.
 
 pub mod channels;
+pub mod time;
