@@ -1,0 +1,59 @@
+//! The private server for real: initdb, two shares, a restart, and a pid file left by a crash.
+
+use std::os::unix::fs::{DirBuilderExt, chown};
+
+use super::server_user::ServerUser;
+use super::*;
+
+fn data_dir() -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("flowbot test {}", uuid::Uuid::new_v4().simple()));
+    fs::DirBuilder::new().mode(0o755).create(&dir).unwrap();
+    dir
+}
+
+async fn fast(data_dir: &Path) -> EmbeddedPostgres {
+    start_with(data_dir, Settings { fast: true }, |_| {}).await.unwrap()
+}
+
+async fn rows(postgres: &EmbeddedPostgres) -> i64 {
+    let mut connection = postgres.connect_options(DATABASE).connect().await.unwrap();
+    sqlx::query_scalar("select count(*) from kept").fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn processes_share_one_server_and_the_data_outlive_it() {
+    let data_dir = data_dir();
+    let (one, other) = tokio::join!(fast(&data_dir), fast(&data_dir));
+    let mut connection = one.connect_options(DATABASE).connect().await.unwrap();
+    sqlx::query("create table kept as select generate_series(1, 3) as n").execute(&mut connection).await.unwrap();
+    let by_url: PgConnectOptions = one.url().parse().unwrap();
+    by_url.connect().await.unwrap().close().await.unwrap();
+
+    assert!(!one.stop().await.unwrap(), "the other one still uses it");
+    assert_eq!(rows(&other).await, 3);
+    assert!(other.stop().await.unwrap(), "nobody is left");
+
+    // What a machine's crash leaves: a pid file whose number now belongs to another process of the same user.
+    let data = data_dir.join("postgres/data");
+    let owner = ServerUser::for_cluster(&data).unwrap();
+    let mut stranger = owner.command(Path::new("sleep")).arg("60").spawn().unwrap();
+    let pid_file = data.join("postmaster.pid");
+    fs::write(&pid_file, format!("{}\n{}\n1\n5432\n/nowhere\n\n\nready\n", stranger.id(), data.display())).unwrap();
+    chown(&pid_file, Some(owner.uid), None).unwrap();
+
+    let again = fast(&data_dir).await;
+    assert_eq!(rows(&again).await, 3);
+    drop(again); // as a killed process would leave it
+    let joined = fast(&data_dir).await;
+    assert_eq!(rows(&joined).await, 3);
+    assert!(joined.stop_and_remove().await.unwrap());
+    assert!(!data_dir.join("postgres").exists());
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    fs::remove_dir_all(data_dir).unwrap();
+}
+
+#[test]
+fn paths_are_written_into_urls_safely() {
+    assert_eq!(percent_encoded(Path::new("/a b/ü?&=%")), "/a%20b/%C3%BC%3F%26%3D%25");
+}
