@@ -1,1 +1,11 @@
+//! FlowBot's front door: the REST operations, who may call them, and the OpenAPI document.
+//!
+//! Invariants: no rule lives here; every error leaves as `{"error", "code"}`; what goes wrong inside is
+//! logged and never sent.
 
+pub mod app;
+pub mod error;
+pub mod middleware;
+pub mod openapi;
+pub mod routes;
+pub mod security;

@@ -1,0 +1,35 @@
+//! Everything the operations need, as one handle per room.
+
+use std::sync::Arc;
+
+use application::channels::WebhookIntake;
+use application::channels::lines::Lines;
+use application::conversations::Conversations;
+use application::conversations::triggers::Triggers;
+use application::flows::Flows;
+use application::identity::Identity;
+use application::leads::Leads;
+
+use crate::middleware::rate_limit::RateLimits;
+
+/// The rooms behind the operations.
+pub struct App {
+    /// People, sessions, credentials.
+    pub identity: Identity,
+    /// Flows.
+    pub flows: Flows,
+    /// Conversations.
+    pub conversations: Arc<Conversations>,
+    /// Runs that outside systems start.
+    pub triggers: Triggers,
+    /// Leads.
+    pub leads: Arc<Leads>,
+    /// Sending lines.
+    pub lines: Lines,
+    /// Where providers' webhooks go.
+    pub webhooks: Arc<dyn WebhookIntake>,
+    /// How often the limited operations may be called.
+    pub limits: RateLimits,
+    /// Whether the session cookie is for HTTPS alone; true when the public address is.
+    pub secure_cookies: bool,
+}

@@ -1,0 +1,119 @@
+//! The OpenAPI document, and the service it describes.
+
+use std::sync::Arc;
+
+use poem::http::StatusCode;
+use poem::middleware::CatchPanic;
+use poem::web::{Html, Json};
+use poem::{Endpoint, EndpointExt, IntoResponse, Response, Route, endpoint, get, handler};
+use poem_openapi::{OpenApiService, ServerObject};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::middleware::allow::Methods;
+use crate::middleware::body_limit::BodyLimit;
+use crate::middleware::headers::secure;
+use crate::middleware::observe::Observe;
+use crate::middleware::panics::AnswerPanic;
+use crate::middleware::uniform_errors::UniformErrors;
+use crate::routes::{Operations, operations};
+
+/// What the document says of the whole.
+const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people take over, every change is an event.\n\n\
+    **Who calls.** Every operation with a lock takes the session cookie `wdf_token` or a Bearer token. Another \
+    account's things are not found.\n\n\
+    **Shapes.** JSON in camelCase; ids are UUIDs, times RFC 3339 with milliseconds and `Z`, phones E.164 with `+`. \
+    Unknown fields are refused with a 400 that names them, except inside `data` and webhook payloads. Lists are plain \
+    arrays; `limit` is 1 to 200, and `X-Next-Cursor` is the `cursor` of the next page.\n\n\
+    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. Every \
+    answer has an `X-Request-Id`; send a UUID of your own to choose it.";
+
+/// Real requests and answers, by operation.
+const EXAMPLES: &str = include_str!("openapi/examples.json");
+
+/// Headers as people write them; the library shouts them.
+const HEADERS: [&str; 6] =
+    ["Projection-Lag", "X-Next-Cursor", "Link", "X-Total-Count", "X-Status-Counts", "Set-Cookie"];
+
+fn service() -> OpenApiService<Operations, ()> {
+    OpenApiService::new(operations(), "FlowBot", env!("CARGO_PKG_VERSION"))
+        .description(ABOUT)
+        .server(ServerObject::new("/").description("This installation"))
+        .url_prefix("/api")
+}
+
+/// The document, as indented JSON. Needs no database.
+pub fn document() -> String {
+    format!("{:#}", described())
+}
+
+/// The whole API: the operations, their document, the reference at `/docs`, and whatever `beside` adds.
+pub fn routes(app: Arc<App>, beside: Route) -> impl Endpoint<Output = Response> {
+    let described = described();
+    let methods = Arc::new(Methods::of(&described));
+    let document = format!("{described:#}");
+    let reference = service().swagger_ui_html().replace(&service().spec(), &document.replace("</", "<\\/"));
+    let page = endpoint::make_sync(move |_| Html(reference.clone()));
+    let json = endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
+    beside
+        .nest("/api", service())
+        .at("/openapi.json", get(json))
+        .at("/docs", get(page))
+        .at("/healthz", get(alive))
+        .with(BodyLimit)
+        .data(app)
+        .with(CatchPanic::new().with_handler(AnswerPanic))
+        .with(UniformErrors(methods))
+        .and_then(|response| async move { Ok(secure(response).await) })
+        .with(Observe)
+}
+
+#[handler]
+fn alive() -> Response {
+    (StatusCode::OK, Json(json!({"status": "ok"}))).into_response()
+}
+
+/// The library's document with our examples, and headers as people write them.
+fn described() -> Value {
+    let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for operation in paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten()).map(|(_, it)| it) {
+        let example = operation["operationId"].as_str().and_then(|id| examples.get(id)).cloned().unwrap_or_default();
+        show_examples(&mut operation["requestBody"], &example["request"]);
+        for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+            rename_headers(response);
+            if status.starts_with('2') {
+                show_examples(response, &example["response"]);
+            }
+        }
+        if operation["requestBody"].is_null() {
+            operation.as_object_mut().map(|members| members.remove("requestBody"));
+        }
+    }
+    document
+}
+
+/// Puts an example beside every schema, and drops the charset JSON does not have (RFC 8259).
+fn show_examples(body: &mut Value, example: &Value) {
+    let Some(content) = body.get_mut("content").and_then(Value::as_object_mut) else { return };
+    if let Some(json) = content.remove("application/json; charset=utf-8") {
+        content.insert("application/json".to_owned(), json);
+    }
+    for media in content.values_mut().filter(|_| !example.is_null()) {
+        let several = example.get("examples").cloned();
+        match several {
+            Some(examples) => media["examples"] = examples,
+            None => media["example"] = example.clone(),
+        }
+    }
+}
+
+fn rename_headers(response: &mut Value) {
+    let Some(headers) = response.get_mut("headers").and_then(Value::as_object_mut) else { return };
+    for name in HEADERS {
+        if let Some(header) = headers.remove(&name.to_uppercase()) {
+            headers.insert(name.to_owned(), header);
+        }
+    }
+}

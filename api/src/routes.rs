@@ -1,0 +1,57 @@
+//! The operations, by group.
+
+pub mod admin;
+pub mod answers;
+pub mod auth;
+pub mod conversations;
+pub mod flows;
+pub mod leads;
+pub mod paths;
+pub mod settings;
+pub mod webhooks;
+
+use poem_openapi::Tags;
+
+/// Groups of operations.
+#[derive(Tags)]
+pub enum Group {
+    /// Sign in, sign out, and exchange API credentials for a token.
+    #[oai(rename = "Auth & Identity")]
+    Auth,
+    /// Graphs people edit, versions that run, and the switch between them.
+    Flows,
+    /// What customers and the account said to each other, who handles it, and replies by people.
+    Conversations,
+    /// Customers of tomorrow: who they are and where they stand.
+    Leads,
+    /// Lines the account sends on, and its API credentials.
+    Settings,
+    /// People and what they may do.
+    Admin,
+    /// What other systems call: Meta's webhook, and triggers that start flows.
+    Webhooks,
+}
+
+/// Every operation. The order is the document's.
+pub type Operations = (
+    (auth::session::Sessions, auth::api_token::ApiTokens),
+    (flows::FlowsApi, flows::versions::Versions),
+    (conversations::ConversationsApi, conversations::reply::Replies),
+    leads::LeadsApi,
+    (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
+    admin::users::UsersApi,
+    (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+);
+
+/// Every operation, to be served or documented.
+pub const fn operations() -> Operations {
+    (
+        (auth::session::Sessions, auth::api_token::ApiTokens),
+        (flows::FlowsApi, flows::versions::Versions),
+        (conversations::ConversationsApi, conversations::reply::Replies),
+        leads::LeadsApi,
+        (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
+        admin::users::UsersApi,
+        (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+    )
+}

@@ -1,0 +1,146 @@
+//! `GET,POST /api/users`, `GET,PUT /api/users/{id}`.
+
+use std::sync::Arc;
+
+use application::identity::UserView;
+use application::identity::ports::{NewUser, UserChange};
+use domain::shared::ids::UserId;
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Enum, Object, OpenApi};
+
+use crate::app::App;
+use crate::error::{Change, Create, Failure, GuardedList, Read};
+use crate::routes::Group;
+use crate::routes::answers::{Made, Paged, limit_default, page};
+use crate::routes::paths::Id;
+use crate::security::{Admin, Caller};
+
+/// What a person may do.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[oai(rename_all = "lowercase")]
+enum Role {
+    /// Uses their own account.
+    User,
+    /// Administers the installation as well.
+    Admin,
+}
+
+/// A person to be made.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct NewUserRequest {
+    /// 3 to 100 characters, no spaces.
+    username: String,
+    /// 8 to 200 characters.
+    password: String,
+    /// E-mail address.
+    email: String,
+    /// What others see; the username when absent.
+    display_name: Option<String>,
+    /// `user` when absent.
+    role: Option<Role>,
+}
+
+impl From<NewUserRequest> for NewUser {
+    fn from(new: NewUserRequest) -> Self {
+        Self {
+            display_name: new.display_name.unwrap_or_else(|| new.username.clone()),
+            username: new.username,
+            password: new.password,
+            email: new.email,
+            admin: new.role == Some(Role::Admin),
+        }
+    }
+}
+
+/// What is changed of a person; absent parts stay as they are.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct UserChangeRequest {
+    /// 8 to 200 characters; ends every session of theirs.
+    password: Option<String>,
+    /// E-mail address.
+    email: Option<String>,
+    /// What others see.
+    display_name: Option<String>,
+    /// The account's time zone, an IANA name.
+    timezone: Option<String>,
+    /// Administrators only.
+    role: Option<Role>,
+    /// Whether the account may use API credentials. Administrators only.
+    api_access_approved: Option<bool>,
+}
+
+impl From<UserChangeRequest> for UserChange {
+    fn from(change: UserChangeRequest) -> Self {
+        let role = change.role.map(|role| if role == Role::Admin { "admin" } else { "user" }.to_owned());
+        Self {
+            password: change.password,
+            email: change.email,
+            display_name: change.display_name,
+            timezone: change.timezone,
+            role,
+            api_access_approved: change.api_access_approved,
+        }
+    }
+}
+
+/// People.
+pub struct UsersApi;
+
+#[OpenApi(prefix_path = "/users", tag = "Group::Admin")]
+impl UsersApi {
+    /// List people
+    ///
+    /// Everybody, in the order they joined. Administrators only.
+    #[oai(path = "/", method = "get", operation_id = "listUsers")]
+    async fn list(
+        &self,
+        app: Data<&Arc<App>>,
+        admin: Admin,
+        request: &Request,
+        /// Rows of a page.
+        #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// `X-Next-Cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Paged<Vec<UserView>>, Failure<GuardedList>> {
+        let rows = app.identity.users(&admin.0.session, &page(*limit, cursor.as_deref())?).await?;
+        Ok(Paged::of(rows, request))
+    }
+
+    /// Add a person
+    ///
+    /// Makes a person, who is an account of their own. Administrators only; a taken username is a conflict.
+    #[oai(path = "/", method = "post", operation_id = "createUser")]
+    async fn create(&self, app: Data<&Arc<App>>, admin: Admin, body: Json<NewUserRequest>) -> Result<Made<UserView>, Failure<Create>> {
+        let user = app.identity.create_user(&admin.0.session, body.0.into()).await?;
+        Ok(Made::Created(Json(user), None))
+    }
+
+    /// A person
+    ///
+    /// Oneself, or anyone for an administrator; others are not found.
+    #[oai(path = "/:id", method = "get", operation_id = "getUser")]
+    async fn get(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<UserView>, Failure<Read>> {
+        Ok(Json(app.identity.user(&caller.session, UserId(id.0.0)).await?))
+    }
+
+    /// Change a person
+    ///
+    /// Oneself, or anyone for an administrator. Role and API approval are an administrator's to change; a new
+    /// password ends every session of that person.
+    #[oai(path = "/:id", method = "put", operation_id = "updateUser")]
+    async fn update(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        id: Path<Id>,
+        body: Json<UserChangeRequest>,
+    ) -> Result<Json<UserView>, Failure<Change>> {
+        Ok(Json(app.identity.change_user(&caller.session, UserId(id.0.0), body.0.into()).await?))
+    }
+}

@@ -1,0 +1,4 @@
+//! Signing in.
+
+pub mod api_token;
+pub mod session;

@@ -1,0 +1,97 @@
+//! `POST /api/auth/login`, `POST /api/auth/logout`, `GET /api/auth/me`.
+
+use std::sync::Arc;
+
+use application::identity::{SESSION_TTL, UserView};
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object, OpenApi};
+
+use crate::app::App;
+use crate::error::{Failure, Own, OwnChange, SignIn};
+use crate::middleware::rate_limit::SignInAllowance;
+use crate::routes::Group;
+use crate::routes::answers::{DONE, Done};
+use crate::security::{COOKIE, Caller};
+
+/// Name and password.
+#[derive(Object)]
+#[oai(deny_unknown_fields)]
+struct Login {
+    /// The username.
+    #[oai(validator(max_length = 200))]
+    username: String,
+    /// The password.
+    #[oai(validator(max_length = 1000))]
+    password: String,
+}
+
+/// Who is signed in.
+#[derive(Object)]
+struct Me {
+    /// The person.
+    user: UserView,
+}
+
+#[derive(ApiResponse)]
+enum LoggedIn {
+    /// Signed in; the cookie carries the session.
+    #[oai(status = 200)]
+    Ok(
+        Json<Me>,
+        /// `wdf_token`, HTTP-only, for 12 hours.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum LoggedOut {
+    /// Signed out; the cookie is cleared.
+    #[oai(status = 200)]
+    Ok(
+        Json<Done>,
+        /// An empty `wdf_token` that ends at once.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
+}
+
+/// Sessions.
+pub struct Sessions;
+
+#[OpenApi(prefix_path = "/auth", tag = "Group::Auth")]
+impl Sessions {
+    /// Sign in
+    ///
+    /// Checks name and password and sets the HTTP-only session cookie `wdf_token`, which every operation
+    /// takes. At most 10 attempts in 15 minutes from one address, successful ones included.
+    #[oai(path = "/login", method = "post", operation_id = "login")]
+    async fn login(&self, app: Data<&Arc<App>>, _limit: SignInAllowance, body: Json<Login>) -> Result<LoggedIn, Failure<SignIn>> {
+        let issued = app.identity.log_in(&body.username, &body.password).await?;
+        let cookie = cookie(&issued.token, SESSION_TTL.num_seconds(), app.secure_cookies);
+        Ok(LoggedIn::Ok(Json(Me { user: issued.user }), cookie))
+    }
+
+    /// Sign out
+    ///
+    /// Ends the session: the token in the cookie is refused from now on, wherever it was copied to.
+    #[oai(path = "/logout", method = "post", operation_id = "logout")]
+    async fn logout(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<LoggedOut, Failure<OwnChange>> {
+        app.identity.log_out(&caller.token).await?;
+        Ok(LoggedOut::Ok(DONE, cookie("", 0, app.secure_cookies)))
+    }
+
+    /// Who is signed in
+    ///
+    /// The person behind the cookie or the token. Their id is also the id of their account.
+    #[oai(path = "/me", method = "get", operation_id = "getMe")]
+    async fn me(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<Me>, Failure<Own>> {
+        Ok(Json(Me { user: app.identity.me(&caller.session).await? }))
+    }
+}
+
+fn cookie(token: &str, max_age_sec: i64, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{COOKIE}={token}; Path=/; Max-Age={max_age_sec}; HttpOnly; SameSite=Lax{secure}")
+}

@@ -1,0 +1,134 @@
+//! `GET,POST /api/flows`, `GET,PUT,DELETE /api/flows/{id}`.
+
+pub mod versions;
+
+use std::sync::Arc;
+
+use application::flows::views::FlowView;
+use domain::flow::FlowStatus;
+use domain::flow::command::FlowChange;
+use domain::shared::ids::FlowId;
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::{BareChange, Change, Create, Failure, GuardedList, Read};
+use crate::routes::Group;
+use crate::routes::answers::{Answer, DONE, Done, Made, Paged, limit_default, page};
+use crate::routes::paths::Id;
+use crate::security::Caller;
+
+/// A flow to be made.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct NewFlow {
+    /// 1 to 200 characters.
+    name: String,
+    /// At most 2000 characters.
+    description: Option<String>,
+    /// The graph, as Drawflow JSON; empty when absent.
+    drawflow_data: Option<Value>,
+    /// `draft` when absent; `active` publishes the graph at once.
+    status: Option<FlowStatus>,
+}
+
+/// What is changed of a flow; absent parts stay as they are.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct FlowUpdate {
+    /// 1 to 200 characters.
+    name: Option<String>,
+    /// At most 2000 characters.
+    description: Option<String>,
+    /// The whole graph, as Drawflow JSON.
+    drawflow_data: Option<Value>,
+    /// `active` publishes the graph as a version when it differs from the last one.
+    status: Option<FlowStatus>,
+}
+
+impl From<NewFlow> for FlowChange {
+    fn from(new: NewFlow) -> Self {
+        Self { name: Some(new.name), description: new.description, drawflow: new.drawflow_data, status: new.status }
+    }
+}
+
+impl From<FlowUpdate> for FlowChange {
+    fn from(update: FlowUpdate) -> Self {
+        let FlowUpdate { name, description, drawflow_data, status } = update;
+        Self { name, description, drawflow: drawflow_data, status }
+    }
+}
+
+/// Flows.
+pub struct FlowsApi;
+
+#[OpenApi(prefix_path = "/flows", tag = "Group::Flows")]
+impl FlowsApi {
+    /// List flows
+    ///
+    /// The account's flows, oldest first. Administrators may ask for another account's with `userId`.
+    #[oai(path = "/", method = "get", operation_id = "listFlows")]
+    async fn list(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        request: &Request,
+        /// Whose flows; the caller's own when absent. Administrators only.
+        #[oai(name = "userId")]
+        user_id: Query<Option<Uuid>>,
+        /// Rows of a page.
+        #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// `X-Next-Cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Paged<Vec<FlowView>>, Failure<GuardedList>> {
+        let session = caller.in_account(*user_id)?;
+        Ok(Paged::of(app.flows.list(&session, &page(*limit, cursor.as_deref())?).await?, request))
+    }
+
+    /// Make a flow
+    ///
+    /// A flow begins as a draft. With `status: active` its graph must have no problems and is published as
+    /// version 1. Problems of a graph come back all at once, each with its node and field.
+    #[oai(path = "/", method = "post", operation_id = "createFlow")]
+    async fn create(&self, app: Data<&Arc<App>>, caller: Caller, body: Json<NewFlow>) -> Result<Made<FlowView>, Failure<Create>> {
+        Ok(app.flows.create(&caller.session, body.0.into()).await?.into())
+    }
+
+    /// A flow
+    ///
+    /// With its graph as last saved, and warnings about it.
+    #[oai(path = "/:id", method = "get", operation_id = "getFlow")]
+    async fn get(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<FlowView>, Failure<Read>> {
+        Ok(Json(app.flows.get(&caller.session, FlowId(id.0.0)).await?))
+    }
+
+    /// Change a flow
+    ///
+    /// Absent fields stay as they are. Setting `status: active` publishes the graph as a version when it
+    /// differs from the last one; conversations that run stay with the version they began with.
+    #[oai(path = "/:id", method = "put", operation_id = "updateFlow")]
+    async fn update(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        id: Path<Id>,
+        body: Json<FlowUpdate>,
+    ) -> Result<Answer<FlowView>, Failure<Change>> {
+        Ok(app.flows.change(&caller.session, FlowId(id.0.0), body.0.into()).await?.into())
+    }
+
+    /// Delete a flow
+    ///
+    /// It starts no more runs. Its history and versions stay, and runs that wait go on.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteFlow")]
+    async fn delete(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<Done>, Failure<BareChange>> {
+        app.flows.delete(&caller.session, FlowId(id.0.0)).await?;
+        Ok(DONE)
+    }
+}

@@ -1,0 +1,4 @@
+//! Settings of an account.
+
+pub mod api_access;
+pub mod whatsapp;

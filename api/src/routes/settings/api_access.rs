@@ -1,0 +1,58 @@
+//! `GET,POST /api/settings/api-access`.
+
+use std::sync::Arc;
+
+use application::identity::ApiAccess;
+use application::time::Stamp;
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+
+use crate::app::App;
+use crate::error::{Failure, Own, OwnChange};
+use crate::routes::Group;
+use crate::security::Caller;
+
+/// The account's API credentials.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+struct ApiAccessView {
+    /// The client id; absent before the first key.
+    client_id: Option<String>,
+    /// The key; only in the answer that made it.
+    api_key: Option<String>,
+    /// Whether an administrator allowed its use.
+    approved: bool,
+    /// When the key was made.
+    rotated_at: Option<Stamp>,
+}
+
+impl From<ApiAccess> for ApiAccessView {
+    fn from(access: ApiAccess) -> Self {
+        let ApiAccess { client_id, api_key, approved, rotated_at } = access;
+        Self { client_id, api_key, approved, rotated_at }
+    }
+}
+
+/// API credentials.
+pub struct ApiAccessApi;
+
+#[OpenApi(prefix_path = "/settings/api-access", tag = "Group::Settings")]
+impl ApiAccessApi {
+    /// The API credentials
+    ///
+    /// The account's one credential set, without the key.
+    #[oai(path = "/", method = "get", operation_id = "getApiAccess")]
+    async fn show(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<ApiAccessView>, Failure<Own>> {
+        Ok(Json(app.identity.api_access(&caller.session).await?.into()))
+    }
+
+    /// Make or rotate the API key
+    ///
+    /// Makes the account's credential set, or a new key for it: the old key stops working at once. This
+    /// answer alone shows the key.
+    #[oai(path = "/", method = "post", operation_id = "rotateApiKey")]
+    async fn rotate(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<ApiAccessView>, Failure<OwnChange>> {
+        Ok(Json(app.identity.rotate_api_key(&caller.session).await?.into()))
+    }
+}

@@ -1,0 +1,6 @@
+//! What other systems call.
+
+pub mod flow_credentials;
+pub mod flow_trigger;
+pub mod outbound;
+pub mod whatsapp;

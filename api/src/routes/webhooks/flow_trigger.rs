@@ -1,0 +1,116 @@
+//! `GET,POST /api/webhook/flow/{flowId}`, `POST /api/webhook/flow/{flowId}/lead`.
+
+use std::sync::Arc;
+
+use application::conversations::triggers::PayloadTrigger;
+use domain::shared::ids::FlowId;
+use poem::Request;
+use poem::web::Data;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::error::{ApiError, Failure, Trigger};
+use crate::routes::Group;
+use crate::routes::paths::{self, Id};
+use crate::routes::webhooks::flow_credentials::FlowCall;
+
+/// What was started.
+#[derive(Object)]
+struct Started {
+    /// Always true.
+    success: bool,
+    /// In words.
+    message: String,
+    /// The names of the run's variables.
+    variables: Vec<String>,
+}
+
+/// Triggers of flows.
+pub struct FlowTriggers;
+
+#[OpenApi(prefix_path = "/webhook/flow", tag = "Group::Webhooks")]
+impl FlowTriggers {
+    /// Start a flow with a query
+    ///
+    /// For systems that can only call an address: the query parameters are the payload of the flow's
+    /// `trigger_api` node, whose `auth` says who may call. A token of the owning account is always enough.
+    #[oai(path = "/:flowId", method = "get", operation_id = "triggerFlowByQuery")]
+    async fn by_query(
+        &self,
+        app: Data<&Arc<App>>,
+        call: FlowCall<false>,
+        request: &Request,
+        #[oai(name = "flowId")] flow_id: Path<Id>,
+    ) -> Result<Json<Started>, Failure<Trigger>> {
+        start(&app, &call, flow_id.0, PayloadTrigger::Api, || query(request)).await
+    }
+
+    /// Start a flow with a payload
+    ///
+    /// The flow's `trigger_api` node says who may call (`auth`) and which fields become variables
+    /// (`mapping`). A token of the owning account is always enough. The payload must name a phone.
+    #[oai(path = "/:flowId", method = "post", operation_id = "triggerFlow")]
+    async fn by_payload(
+        &self,
+        app: Data<&Arc<App>>,
+        call: FlowCall<true>,
+        #[oai(name = "flowId")] flow_id: Path<Id>,
+    ) -> Result<Json<Started>, Failure<Trigger>> {
+        start(&app, &call, flow_id.0, PayloadTrigger::Api, || call.payload()).await
+    }
+
+    /// Send a lead to a flow
+    ///
+    /// As `POST /api/webhook/flow/{flowId}`, for the flow's `trigger_lead_api` node; the lead is captured as
+    /// well. Fields become variables, under the names the node's mapping gives them.
+    #[oai(path = "/:flowId/lead", method = "post", operation_id = "sendLeadToFlow")]
+    async fn lead(
+        &self,
+        app: Data<&Arc<App>>,
+        call: FlowCall<true>,
+        #[oai(name = "flowId")] flow_id: Path<Id>,
+    ) -> Result<Json<Started>, Failure<Trigger>> {
+        start(&app, &call, flow_id.0, PayloadTrigger::Lead, || call.payload()).await
+    }
+}
+
+async fn start<const BODY: bool>(
+    app: &App,
+    call: &FlowCall<BODY>,
+    flow_id: Id,
+    kind: PayloadTrigger,
+    payload: impl FnOnce() -> Result<Map<String, Value>, ApiError>,
+) -> Result<Json<Started>, Failure<Trigger>> {
+    let admitted = call.admit(app, FlowId(flow_id.0), kind).await?;
+    let started = app.triggers.payload(admitted.target, &admitted.cause, payload()?).await?;
+    let message = "Lead received and flow started".to_owned();
+    Ok(Json(Started { success: true, message, variables: started.variables }))
+}
+
+/// The query as a payload. A `+` that arrives as a space becomes one again where it stood before a phone.
+fn query(request: &Request) -> Result<Map<String, Value>, ApiError> {
+    let unread = |_| ApiError::invalid("invalid_request", "the query cannot be read");
+    let pairs = request.params::<Vec<(String, String)>>().map_err(unread)?;
+    let value = |text: String| match text.strip_prefix(' ').map(paths::phone) {
+        Some(Ok(phone)) => Value::from(phone.to_string()),
+        Some(Err(_)) | None => Value::from(text),
+    };
+    Ok(pairs.into_iter().map(|(name, text)| (name, value(text))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_query_is_a_payload() {
+        let request = Request::builder().uri("/x?phone=+972501234567&name=Dana+Levi&note=%20hi".parse().unwrap()).finish();
+        let expected = json!({"phone": "+972501234567", "name": "Dana Levi", "note": " hi"});
+        assert_eq!(query(&request).map(Value::Object), Ok(expected));
+    }
+}

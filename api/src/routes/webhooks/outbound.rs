@@ -1,0 +1,118 @@
+//! `POST /api/webhook/outbound`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use application::conversations::triggers::OutboundRequest;
+use domain::shared::ids::FlowId;
+use poem::web::Data;
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::error::{ApiError, Failure, LimitedTrigger};
+use crate::routes::Group;
+use crate::routes::paths::phone;
+use crate::security::Limited;
+
+/// Whom to write to, and what with.
+#[derive(Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+struct Trigger {
+    /// The customer's phone, in international form.
+    phone: String,
+    /// An active flow with a `trigger_outbound` node.
+    flow_id: FlowId,
+    /// A template group to send from first.
+    template_group_id: Option<String>,
+    /// An approved template to send first, by its name; language and parameters come from `data`.
+    #[oai(validator(min_length = 1, max_length = 512))]
+    template_name: Option<String>,
+    /// An approved template to send first, by its id.
+    template_id: Option<String>,
+    /// Whether the answer comes before the first message is tried.
+    #[oai(default)]
+    queue: bool,
+    /// Variables of the run. `templateLanguage`, `templateParams`, `headerParam` and `phoneNumberId` also
+    /// say how and from which line the template is sent; the first of `templateParams` becomes `code` and
+    /// `otpCode` when those are absent.
+    #[oai(default)]
+    data: HashMap<String, Value>,
+}
+
+/// What was started.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct Triggered {
+    /// Always true.
+    success: bool,
+    /// In words.
+    message: String,
+    /// The flow.
+    flow_id: FlowId,
+}
+
+impl Trigger {
+    fn request(self) -> Result<OutboundRequest, ApiError> {
+        if self.template_name.is_none() && (self.template_id.is_some() || self.template_group_id.is_some()) {
+            let words = "no such template: templates are known by templateName";
+            return Err(ApiError::invalid("template_unknown", words));
+        }
+        Ok(OutboundRequest {
+            phone: phone(&self.phone)?,
+            flow_id: self.flow_id,
+            template_name: self.template_name,
+            queue: self.queue,
+            data: self.data.into_iter().collect(),
+        })
+    }
+}
+
+/// The outbound trigger.
+pub struct Outbound;
+
+#[OpenApi(prefix_path = "/webhook/outbound", tag = "Group::Webhooks")]
+impl Outbound {
+    /// Start an outbound flow
+    ///
+    /// Writes to a customer first. Outside the 24-hour window the first message must be a template; the
+    /// customer's answer then goes on in the same flow. Without `queue`, the answer comes when the channel
+    /// took or refused the first message. At most 30 a minute for an account.
+    #[oai(path = "/", method = "post", operation_id = "triggerOutboundFlow")]
+    async fn trigger(&self, app: Data<&Arc<App>>, caller: Limited, body: Json<Trigger>) -> Result<Json<Triggered>, Failure<LimitedTrigger>> {
+        let session = caller.0.session;
+        let request = body.0.request()?;
+        let (phone, flow_id) = (request.phone.clone(), request.flow_id);
+        app.triggers.outbound(session.tenant, &session.cause(), request).await?;
+        Ok(Json(Triggered { success: true, message: format!("Outbound flow triggered for {phone}"), flow_id }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ParseFromJSON;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(extra: Value) -> Result<OutboundRequest, ApiError> {
+        let mut body = json!({"phone": "+972501234567", "flowId": "a8b4ef2d-a8a4-4650-9414-ab6f335e01b4"});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        Trigger::parse_from_json(Some(body)).map_err(poem_openapi::types::ParseError::into_message).unwrap().request()
+    }
+
+    #[test]
+    fn templates_are_known_by_name_alone() {
+        assert_eq!(read(json!({"templateGroupId": "g"})).unwrap_err().body.code, "template_unknown");
+        assert_eq!(read(json!({"templateId": "t"})).unwrap_err().body.code, "template_unknown");
+        let named = read(json!({"templateId": "t", "templateName": "hello", "queue": true})).unwrap();
+        assert_eq!((named.template_name.as_deref(), named.queue), (Some("hello"), true));
+        assert_eq!(read(json!({"data": {"templateId": "t"}})).unwrap().data["templateId"], "t");
+    }
+
+    #[test]
+    fn a_phone_must_be_one() {
+        assert_eq!(read(json!({"phone": "0501234567"})).unwrap_err().body.code, "phone_invalid");
+    }
+}

@@ -1,0 +1,189 @@
+//! Who calls: the session cookie or a Bearer token, as an argument of every operation that needs to know.
+
+use std::sync::Arc;
+
+use application::actor::Session;
+use domain::shared::ids::TenantId;
+use poem::http::{HeaderMap, header};
+use poem::web::headers::authorization::{Authorization, Bearer};
+use poem::web::headers::HeaderMapExt;
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::middleware::observe::RequestId;
+
+/// The session cookie.
+pub const COOKIE: &str = "wdf_token";
+
+/// The scheme of the session cookie in the OpenAPI document.
+pub const COOKIE_AUTH: &str = "cookieAuth";
+/// The scheme of Bearer tokens in the OpenAPI document.
+pub const BEARER_AUTH: &str = "bearerAuth";
+
+/// Whoever is signed in, by cookie or by Bearer token. A Bearer token, when there is one, is all that counts.
+pub struct Caller {
+    /// The person and their account.
+    pub session: Session,
+    /// What they showed.
+    pub token: String,
+}
+
+impl Caller {
+    /// Who holds the request's credentials.
+    ///
+    /// # Errors
+    /// Nobody does, or another site's page sent the request.
+    pub async fn of(request: &Request) -> Result<Self, ApiError> {
+        let app = app(request)?;
+        let bearer = request.headers().typed_get::<Authorization<Bearer>>().map(|it| it.token().to_owned());
+        let by_cookie = bearer.is_none();
+        let token = bearer.or_else(|| request.cookie().get(COOKIE).map(|it| it.value_str().to_owned()));
+        let token = token.filter(|text| !text.is_empty());
+        let token = token.ok_or_else(|| ApiError::unauthorized("sign in, or send a Bearer token"))?;
+        if by_cookie && !request.method().is_safe() && is_cross_origin(request.headers()) {
+            return Err(ApiError::forbidden("cross_origin", "another site's page may not act for this session"));
+        }
+        let known = app.identity.session(&token).await?;
+        let (session, _) = known.ok_or_else(|| ApiError::unauthorized("the session or the token is not valid"))?;
+        let correlation = request.data::<RequestId>().map_or(session.correlation, |it| it.0);
+        Ok(Self { session: Session { correlation, ..session }, token })
+    }
+
+    /// The session, in somebody else's account when an administrator asks for it.
+    ///
+    /// # Errors
+    /// Somebody else's account, and not an administrator.
+    pub fn in_account(&self, account: Option<Uuid>) -> Result<Session, ApiError> {
+        let tenant = account.map_or(self.session.tenant, TenantId);
+        if tenant != self.session.tenant && !self.session.admin {
+            return Err(ApiError::forbidden("forbidden", "only an administrator looks into other accounts"));
+        }
+        Ok(Session { tenant, ..self.session.clone() })
+    }
+}
+
+/// A signed-in administrator.
+pub struct Admin(pub Caller);
+
+/// Whoever is signed in, once more within the account's allowance for triggers.
+pub struct Limited(pub Caller);
+
+/// The rooms behind the operations, from inside an extractor.
+///
+/// # Errors
+/// The request came in past [`crate::openapi::routes`].
+pub fn app(request: &Request) -> Result<&Arc<App>, ApiError> {
+    request.data::<Arc<App>>().ok_or_else(ApiError::internal)
+}
+
+/// Whether a browser says that a page of another site sent this.
+fn is_cross_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, host)| host);
+    match (origin, text(header::HOST)) {
+        (Some(origin), Some(host)) => !origin.eq_ignore_ascii_case(host),
+        _ => true,
+    }
+}
+
+/// Names the session schemes in the document.
+pub fn register_session_schemes(registry: &mut Registry) {
+    let cookie = "The session cookie `POST /api/auth/login` sets. Every operation that takes it takes a Bearer token too.";
+    let bearer = "A token of `POST /api/auth/api-token`, or the value of the session cookie.";
+    registry.create_security_scheme(COOKIE_AUTH, api_key(COOKIE, "cookie", cookie));
+    registry.create_security_scheme(BEARER_AUTH, http("bearer", Some("JWT"), bearer));
+}
+
+/// A secret in a header or a cookie.
+pub const fn api_key(name: &'static str, key_in: &'static str, description: &'static str) -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "apiKey",
+        description: Some(description),
+        name: Some(name),
+        key_in: Some(key_in),
+        scheme: None,
+        bearer_format: None,
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+/// An HTTP authentication scheme.
+pub const fn http(scheme: &'static str, format: Option<&'static str>, description: &'static str) -> MetaSecurityScheme {
+    MetaSecurityScheme {
+        ty: "http",
+        description: Some(description),
+        name: None,
+        key_in: None,
+        scheme: Some(scheme),
+        bearer_format: format,
+        flows: None,
+        openid_connect_url: None,
+    }
+}
+
+macro_rules! session_argument {
+    ($name:ident, $request:ident => $extract:expr) => {
+        impl<'a> ApiExtractor<'a> for $name {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                register_session_schemes(registry);
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![COOKIE_AUTH, BEARER_AUTH]
+            }
+
+            async fn from_request($request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+                $extract
+            }
+        }
+    };
+}
+
+session_argument!(Caller, request => Ok(Self::of(request).await?));
+
+session_argument!(Admin, request => {
+    let caller = Caller::of(request).await?;
+    if !caller.session.admin {
+        return Err(ApiError::forbidden("forbidden", "administrators only").into());
+    }
+    Ok(Self(caller))
+});
+
+session_argument!(Limited, request => {
+    let caller = Caller::of(request).await?;
+    app(request)?.limits.trigger(caller.session.tenant.0)?;
+    Ok(Self(caller))
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cross_origin(origin: Option<&'static str>) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "flow.example:8080".parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        is_cross_origin(&headers)
+    }
+
+    #[test]
+    fn only_our_own_pages_act_for_a_cookie() {
+        assert!(!cross_origin(None));
+        assert!(!cross_origin(Some("https://Flow.example:8080")));
+        for other in ["https://evil.example", "https://flow.example", "null", "https://flow.example:8080.evil.example"] {
+            assert!(cross_origin(Some(other)), "{other}");
+        }
+    }
+}
