@@ -142,15 +142,23 @@ mod tests {
     #[test]
     fn a_keyword_is_found_as_its_author_says() {
         for (matching, keyword, text) in [
-            ("any_word", "price", "What is the PRICE?"), ("any_word", "price list", "a price-list please"),
-            ("any_word", "מחיר", "מה מחיר?"), ("any_word", "👍", "ok👍"), ("exact", "hi", " Hi "),
-            ("contains", "rice", "prices"), ("starts_with", "order", "Order 12"), ("regex", "^order \\d+$", "ORDER 12"),
+            ("any_word", "price", "What is the PRICE?"),
+            ("any_word", "price list", "a price-list please"),
+            ("any_word", "מחיר", "מה מחיר?"),
+            ("any_word", "👍", "ok👍"),
+            ("exact", "hi", " Hi "),
+            ("contains", "rice", "prices"),
+            ("starts_with", "order", "Order 12"),
+            ("regex", "^order \\d+$", "ORDER 12"),
         ] {
             assert!(finds(matching, keyword, text), "{matching} {keyword}");
         }
         for (matching, keyword, text) in [
-            ("any_word", "rice", "prices"), ("any_word", "מחיר", "המחירון"), ("exact", "hi", "hi there"),
-            ("starts_with", "order", "my order"), ("regex", "(", "("),
+            ("any_word", "rice", "prices"),
+            ("any_word", "מחיר", "המחירון"),
+            ("exact", "hi", "hi there"),
+            ("starts_with", "order", "my order"),
+            ("regex", "(", "("),
         ] {
             assert!(!finds(matching, keyword, text), "{matching} {keyword}");
         }
