@@ -352,7 +352,8 @@ mod tests {
     }
 
     /// Requests as Meta's own specification shows them, where a collection of them lies beside the project:
-    /// all are taken but those with a placeholder for a link and the one that leaves its type out.
+    /// all are taken but those with a placeholder for a link and the list that leaves its type
+    /// out; a text may, for that is the type when none is given.
     #[test]
     fn the_requests_of_metas_specification_are_taken() {
         let folder = concat!(
@@ -374,7 +375,9 @@ mod tests {
             }
             let body: Value =
                 serde_json::from_slice(&std::fs::read(&file).expect("readable")).expect("JSON");
-            let typed = body.get("type").is_some() || body.get("status").is_some();
+            let typed = ["type", "status", "text"]
+                .iter()
+                .any(|key| body.get(key).is_some());
             let placeholder = body[body["type"].as_str().unwrap_or_default()]["link"]
                 .as_str()
                 .is_some_and(|link| !link.starts_with("http://") && !link.starts_with("https://"));
