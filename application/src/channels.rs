@@ -1,5 +1,7 @@
 //! Channels as the use cases see them: one port out, one shape in.
 
+pub mod lines;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::shared::channel::Address;

@@ -1,4 +1,16 @@
-//! FlowBot's use cases and ports.
+//! FlowBot's use cases and ports: what can be asked, who may ask, which rooms it goes through.
+//!
+//! Invariants: no SQL, no HTTP, no clock; rules live in `domain`, adapters in `infrastructure`.
 
+pub mod actor;
 pub mod channels;
+pub mod commands;
+pub mod conversations;
+pub mod effects;
+pub mod error;
+pub mod flows;
+pub mod identity;
+pub mod leads;
+pub mod log;
+pub mod page;
 pub mod time;

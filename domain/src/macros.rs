@@ -66,3 +66,15 @@ macro_rules! string_enum {
         }
     };
 }
+
+/// A plain struct of public fields that the API shows as it is: camelCase, nothing for what is absent.
+macro_rules! api_object {
+    ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+        #[cfg_attr(feature = "openapi", oai(rename_all = "camelCase", skip_serializing_if_is_none = true))]
+        pub struct $name { $($(#[$fmeta])* pub $field: $type),+ }
+    };
+}

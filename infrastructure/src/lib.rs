@@ -1,5 +1,14 @@
 //! FlowBot's adapters: the ports of `application` over Postgres, HTTP and the operating system.
 
+pub mod channels;
 pub mod clock;
 pub mod embedded_postgres;
+pub mod event_store;
+pub mod http_client;
+pub mod inbound;
+pub mod jobs;
+pub mod nodes;
+pub mod outbox;
+pub mod postgres;
+pub mod sandbox;
 pub mod security;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::flow::nodes::NodeKind;
 
@@ -41,6 +40,22 @@ pub struct Graph {
 pub type SharedGraph = Arc<Graph>;
 
 impl Graph {
+    /// A graph of these nodes.
+    pub(crate) fn new(nodes: BTreeMap<NodeId, Node>) -> Self {
+        Self { nodes }
+    }
+
+    /// The nodes a run may go to from a node: where its exits lead, then where it jumps.
+    pub(crate) fn successors<'a>(&'a self, id: &NodeId) -> impl Iterator<Item = &'a NodeId> + use<'a> {
+        let node = self.nodes.get(id);
+        node.into_iter().flat_map(|node| node.targets.values().chain(node.kind.jump()))
+    }
+
+    /// The nodes a run may start at, in the order of their keys.
+    pub fn triggers(&self) -> impl Iterator<Item = (&NodeId, &Node)> {
+        self.nodes.iter().filter(|(_, node)| node.kind.is_trigger())
+    }
+
     /// A node by its key.
     pub fn node(&self, id: &NodeId) -> Option<&Node> {
         self.nodes.get(id)

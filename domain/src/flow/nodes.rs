@@ -2,11 +2,12 @@
 
 use std::fmt::Debug;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::flow::engine::Input;
 use crate::flow::graph::NodeId;
-use crate::flow::run::{Action, Env, Outcome, Run, TEXT_CHARS_MAX, Variables, Wait};
+use crate::flow::run::{Action, Env, Outcome, Run, TEXT_CHARS_MAX, Variables, Wait, WaitFor};
 use crate::flow::template;
 use crate::flow::validation::Report;
 
@@ -158,6 +159,51 @@ impl<'a> Step<'a> {
         &mut self.scopes
     }
 
+    /// The same, cut at what the channel allows.
+    pub fn render_max(&mut self, text: &str, max: usize) -> String {
+        let mut text = self.render(text);
+        if let Some((cut, _)) = text.char_indices().nth(max) {
+            self.warn(format!("a text was cut at {max} characters"));
+            text.truncate(cut);
+        }
+        text
+    }
+
+    /// The same for a text that may be left out; nothing when it renders empty.
+    pub fn render_if_any(&mut self, text: Option<&str>, max: usize) -> Option<String> {
+        text.map(|text| self.render_max(text, max)).filter(|text| !text.is_empty())
+    }
+
+    /// A value of the flow's author: a text is a template, and one that is a single `{{ path }}` keeps the
+    /// type of what it names; other JSON stays as it is.
+    pub fn fill(&mut self, value: &Value) -> Value {
+        let Value::String(text) = value else { return value.clone() };
+        match template::single_path(text).and_then(|path| self.lookup(path)) {
+            Some(found) => found,
+            None => Value::String(self.render(text)),
+        }
+    }
+
+    /// Sets the variable a node saves its answer under, when it names one.
+    pub fn save(&mut self, name: Option<&str>, value: Value) {
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            self.set(name, value);
+        }
+    }
+
+    /// Waits for the customer, at most `timeout_sec`; no timeout when it is absent or 0.
+    pub fn await_reply(&self, timeout_sec: Option<u32>, refused: u32) -> Next {
+        let timeout = timeout_sec.filter(|seconds| *seconds > 0);
+        let until = timeout.map(|seconds| self.env.now + TimeDelta::seconds(seconds.into()));
+        Next::Wait(Wait { wait_for: WaitFor::Reply, until, refused })
+    }
+
+    /// Goes on waiting as before: what came is not what the node waits for.
+    pub fn keep_waiting(&self) -> Next {
+        let unbounded = Wait { wait_for: WaitFor::Reply, until: None, refused: 0 };
+        Next::Wait(self.run.wait.clone().unwrap_or(unbounded))
+    }
+
     /// Everything a template sees.
     fn values(&self) -> template::Values<'_> {
         template::Values { variables: &self.variables, scopes: &self.scopes, env: self.env }
@@ -168,6 +214,15 @@ impl<'a> Step<'a> {
         (self.actions, self.changed, self.warnings)
     }
 }
+
+pub mod choices;
+pub mod unknown;
+pub mod webhook;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+pub(crate) mod testing;
 
 /// Lists the kinds: the name in Drawflow and the struct its data is read into.
 macro_rules! node_kinds {

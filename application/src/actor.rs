@@ -1,0 +1,62 @@
+//! Who asks, and what led to it: the metadata of every event.
+
+use domain::shared::ids::{TenantId, UserId};
+use uuid::Uuid;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in person, or a system with a person's credentials.
+    User(UserId),
+    /// A customer, through a channel.
+    Customer,
+    /// A channel reporting on our messages.
+    Channel,
+    /// An outside system, by a flow's own credentials.
+    Webhook,
+    /// FlowBot itself: timers, processes.
+    System,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Customer => f.write_str("customer"),
+            Self::Channel => f.write_str("channel"),
+            Self::Webhook => f.write_str("webhook"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// What led to a command; becomes the events' metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Who asked.
+    pub actor: Actor,
+    /// Shared by everything that one request or webhook led to.
+    pub correlation: Uuid,
+    /// The one thing that directly led here: a journal row, an event, a job.
+    pub causation: Option<String>,
+}
+
+/// A signed-in person with the account they act in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The account.
+    pub tenant: TenantId,
+    /// The person.
+    pub user: UserId,
+    /// Whether they administer the installation.
+    pub admin: bool,
+    /// Shared by everything this request leads to.
+    pub correlation: Uuid,
+}
+
+impl Session {
+    /// The cause of what this person asks for.
+    pub fn cause(&self) -> Cause {
+        Cause { actor: Actor::User(self.user), correlation: self.correlation, causation: None }
+    }
+}

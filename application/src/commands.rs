@@ -1,0 +1,129 @@
+//! The port commands go through.
+
+use async_trait::async_trait;
+use cqrs_es::Aggregate;
+use domain::shared::ids::{ConversationId, MessageId, StreamId};
+use uuid::Uuid;
+
+use crate::actor::Cause;
+use crate::log::Position;
+
+/// Something that may happen once: a provider's message id, a client's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// What makes it unique inside the account.
+    pub key: String,
+    /// What it leads to, such as our message's id.
+    pub reference: String,
+}
+
+impl Once {
+    /// A customer's message.
+    pub fn inbound(provider_message_id: &str) -> Self {
+        Self { key: format!("in:{provider_message_id}"), reference: String::new() }
+    }
+
+    /// One of our messages, by the channel's id.
+    pub fn outbound(provider_message_id: &str, message_id: MessageId) -> Self {
+        Self { key: outbound_key(provider_message_id), reference: message_id.to_string() }
+    }
+}
+
+/// The key one of our messages is found by.
+pub fn outbound_key(provider_message_id: &str) -> String {
+    format!("out:{provider_message_id}")
+}
+
+/// A message on its way out that a command concludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclude {
+    /// By who holds its lease; a lost lease refuses the command.
+    Leased {
+        /// The outbox row.
+        id: i64,
+        /// The lease.
+        token: Uuid,
+    },
+    /// By the message, whoever holds it: the channel told us what became of it.
+    Told(MessageId),
+}
+
+/// What one command brings along, written by the same statement as its events.
+#[derive(Debug, Clone, Default)]
+pub struct Along {
+    /// Keys that must be new; a known one makes the command [`CommandError::AlreadyDone`].
+    pub once: Vec<Once>,
+    /// Keys written when they are new, and left when not.
+    pub mark: Vec<Once>,
+    /// The outbox row that is concluded.
+    pub conclude: Option<Conclude>,
+}
+
+/// Why a command has no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError<E: std::error::Error> {
+    /// A rule refuses it.
+    #[error(transparent)]
+    Rule(E),
+    /// One of its keys is known: it took effect before.
+    #[error("it took effect before")]
+    AlreadyDone,
+    /// The lease it concludes was lost.
+    #[error("its lease was lost")]
+    LeaseLost,
+    /// Others kept changing the stream.
+    #[error("too many changes at once")]
+    Contended,
+    /// The database cannot be reached.
+    #[error("the database cannot be reached")]
+    Unavailable,
+    /// Anything else.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How far the log got with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reached {
+    /// The position of its last event; `None` when nothing had to happen.
+    pub position: Option<Position>,
+    /// The stream's last sequence.
+    pub sequence: i64,
+}
+
+/// Runs commands against one kind of aggregate.
+#[async_trait]
+pub trait Commands<A: Aggregate>: Send + Sync {
+    /// Decides and appends. A conflict with another writer reloads and decides again, at most five times.
+    ///
+    /// # Errors
+    /// A rule refuses, it took effect before, or it could not be stored.
+    async fn run(&self, stream: &StreamId, cause: &Cause, command: A::Command, along: Along) -> Result<Reached, CommandError<A::Error>>;
+
+    /// The aggregate as it stands.
+    ///
+    /// # Errors
+    /// It could not be read.
+    async fn load(&self, stream: &StreamId) -> Result<A, CommandError<A::Error>>;
+}
+
+/// Waits until read models know what a command did, so that its caller reads its own write.
+#[async_trait]
+pub trait CatchUp: Send + Sync {
+    /// True when every named model is past `position`; false when the bound of 2 s was hit first.
+    async fn wait(&self, models: &[&'static str], position: Position) -> bool;
+}
+
+/// Finds our message by the channel's id.
+#[async_trait]
+pub trait SentMessages: Send + Sync {
+    /// The conversation and the message.
+    ///
+    /// # Errors
+    /// It could not be read.
+    async fn find(
+        &self,
+        tenant: domain::shared::ids::TenantId,
+        provider_message_id: &str,
+    ) -> Result<Option<(ConversationId, MessageId)>, crate::error::AppError>;
+}

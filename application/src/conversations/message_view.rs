@@ -1,0 +1,199 @@
+//! What is shown of messages.
+
+use domain::conversation::Conversation;
+use domain::conversation::event::{Author, ConversationEvent};
+use domain::shared::content::OutboundContent;
+use domain::shared::delivery::DeliveryStatus;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::log::{Document, Recorded};
+use crate::time::Stamp;
+
+/// When a message reached each status.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase", skip_serializing_if_is_none))]
+pub struct StatusTimes {
+    /// Queued by us.
+    pub queued: Option<Stamp>,
+    /// Accepted by the channel.
+    pub sent: Option<Stamp>,
+    /// Reached the customer.
+    pub delivered: Option<Stamp>,
+    /// Read by the customer.
+    pub read: Option<Stamp>,
+    /// Failed.
+    pub failed: Option<Stamp>,
+}
+
+/// Why a message did not go out or arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct MessageError {
+    /// The channel's code; 0 when we held the message back.
+    pub code: i64,
+    /// `transient`, `recipient`, `recipient_conditional`, `template`, `sender`, `request`, or why we held it back.
+    pub class: String,
+    /// In words.
+    pub title: String,
+    /// The channel's details.
+    pub details: Option<String>,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct MessageView {
+    /// Its id.
+    pub id: Uuid,
+    /// The conversation it belongs to.
+    pub conversation_id: Uuid,
+    /// `inbound` or `outbound`.
+    pub direction: String,
+    /// `text`, `image`, `buttons`, `list`, `template`, `choice`, `location`, …
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", oai(rename = "type"))]
+    pub kind: String,
+    /// Its text, caption, chosen title or template name.
+    pub text: Option<String>,
+    /// Media, place, buttons, or whatever else it carries.
+    pub media: Option<Value>,
+    /// `received` for inbound; `queued`, `sent`, `delivered`, `read` or `failed` for outbound.
+    pub status: String,
+    /// When it reached each status.
+    pub status_at: StatusTimes,
+    /// The channel's id, such as a wamid.
+    pub provider_message_id: Option<String>,
+    /// `customer`, `flow`, `user` or `system`.
+    pub author: String,
+    /// The run that wrote it.
+    pub run_id: Option<Uuid>,
+    /// When it came in or was queued.
+    pub at: Stamp,
+    /// Why it failed.
+    pub error: Option<MessageError>,
+    /// True when it may have gone out twice: the first try stayed in doubt.
+    pub possible_duplicate: bool,
+    /// Its place in the conversation.
+    pub ordinal: i64,
+}
+
+impl Document for MessageView {
+    const NAME: &'static str = "message_view";
+    type Aggregate = Conversation;
+
+    fn key(recorded: &Recorded<ConversationEvent>) -> Option<String> {
+        match &recorded.event {
+            ConversationEvent::MessageReceived { message_id, .. }
+            | ConversationEvent::MessageQueued { message_id, .. }
+            | ConversationEvent::MessageHeldBack { message_id, .. }
+            | ConversationEvent::MessageSent { message_id, .. }
+            | ConversationEvent::MessageDelivered { message_id, .. }
+            | ConversationEvent::MessageRead { message_id, .. }
+            | ConversationEvent::MessageFailed { message_id, .. } => Some(message_id.to_string()),
+            ConversationEvent::Started { .. }
+            | ConversationEvent::ContactChanged { .. }
+            | ConversationEvent::FlowRunStarted { .. }
+            | ConversationEvent::FlowRunStepped { .. }
+            | ConversationEvent::FlowRunWaiting { .. }
+            | ConversationEvent::FlowRunEnded { .. }
+            | ConversationEvent::LeadUpdateRequested { .. }
+            | ConversationEvent::HandoffRequested { .. }
+            | ConversationEvent::Claimed { .. }
+            | ConversationEvent::Released { .. }
+            | ConversationEvent::Closed { .. }
+            | ConversationEvent::Reopened { .. } => None,
+        }
+    }
+
+    fn apply(&mut self, recorded: &Recorded<ConversationEvent>) -> bool {
+        match &recorded.event {
+            ConversationEvent::MessageReceived { message_id, message, .. } => {
+                self.begin(recorded, message_id.0, Author::Customer);
+                self.kind = message.kind.to_string();
+                self.text.clone_from(&message.text);
+                self.media = message.media.as_ref().map(|media| json!(media)).or_else(|| {
+                    message.location.as_ref().map(|place| json!(place)).or_else(|| message.raw.clone())
+                });
+                self.status = "received".to_owned();
+                self.provider_message_id = Some(message.provider_message_id.clone());
+                self.at = Stamp(message.sent_at);
+            }
+            ConversationEvent::MessageQueued { message_id, author, run_id, content, at, .. } => {
+                self.begin(recorded, message_id.0, *author);
+                self.show(content);
+                self.run_id = run_id.map(|run| run.0);
+                self.at = Stamp(*at);
+                self.reach(DeliveryStatus::Queued, Stamp(*at));
+            }
+            ConversationEvent::MessageHeldBack { message_id, run_id, content, reason, at } => {
+                self.begin(recorded, message_id.0, Author::Flow);
+                self.show(content);
+                self.run_id = Some(run_id.0);
+                self.at = Stamp(*at);
+                self.reach(DeliveryStatus::Failed, Stamp(*at));
+                let title = "held back: it was not sent".to_owned();
+                self.error = Some(MessageError { code: 0, class: reason.to_string(), title, details: None });
+            }
+            ConversationEvent::MessageSent { provider_message_id, possible_duplicate, at, .. } => {
+                self.provider_message_id = Some(provider_message_id.clone());
+                self.possible_duplicate = *possible_duplicate;
+                self.reach(DeliveryStatus::Sent, Stamp(*at));
+            }
+            ConversationEvent::MessageDelivered { at, .. } => self.reach(DeliveryStatus::Delivered, Stamp(*at)),
+            ConversationEvent::MessageRead { at, .. } => self.reach(DeliveryStatus::Read, Stamp(*at)),
+            ConversationEvent::MessageFailed { error, at, .. } => {
+                self.reach(DeliveryStatus::Failed, Stamp(*at));
+                self.error = Some(MessageError {
+                    code: error.code,
+                    class: error.class.to_string(),
+                    title: error.title.clone(),
+                    details: error.details.clone(),
+                });
+            }
+            _ => {}
+        }
+        true
+    }
+}
+
+impl MessageView {
+    fn begin(&mut self, recorded: &Recorded<ConversationEvent>, id: Uuid, author: Author) {
+        (self.id, self.conversation_id) = (id, recorded.stream.id);
+        self.author = author.to_string();
+        self.direction = if author == Author::Customer { "inbound" } else { "outbound" }.to_owned();
+        self.ordinal = recorded.sequence;
+    }
+
+    fn show(&mut self, content: &OutboundContent) {
+        self.kind = content.kind().to_owned();
+        self.text = content.preview();
+        self.media = match content {
+            OutboundContent::Text { .. } | OutboundContent::Reaction { .. } => None,
+            OutboundContent::Media { .. }
+            | OutboundContent::Buttons { .. }
+            | OutboundContent::List { .. }
+            | OutboundContent::Template(_)
+            | OutboundContent::Location(_)
+            | OutboundContent::Contacts { .. } => serde_json::to_value(content).ok(),
+        };
+    }
+
+    fn reach(&mut self, status: DeliveryStatus, at: Stamp) {
+        let so_far = DeliveryStatus::from_word(&self.status).unwrap_or(DeliveryStatus::Queued);
+        self.status = so_far.join(status).to_string();
+        let times = &mut self.status_at;
+        let slot = match status {
+            DeliveryStatus::Queued => &mut times.queued,
+            DeliveryStatus::Sent => &mut times.sent,
+            DeliveryStatus::Delivered => &mut times.delivered,
+            DeliveryStatus::Read => &mut times.read,
+            DeliveryStatus::Failed => &mut times.failed,
+        };
+        slot.get_or_insert(at);
+    }
+}

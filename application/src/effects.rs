@@ -1,0 +1,121 @@
+//! What events lead to outside their stream. Effects are written by the append itself, so an event is never
+//! without its effect, and never has it twice.
+
+use chrono::{DateTime, Utc};
+use domain::conversation::Conversation;
+use domain::conversation::event::{Author, ConversationEvent};
+use domain::decide::Decide;
+use domain::flow::Flow;
+use domain::flow::run::LeadChange;
+use domain::lead::Lead;
+use domain::shared::channel::Address;
+use domain::shared::content::OutboundContent;
+use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId};
+use domain::shared::phone::Phone;
+use serde::{Deserialize, Serialize};
+
+/// A message for the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dispatch {
+    /// One message in flight, in order.
+    pub lane: ConversationId,
+    /// The sending line.
+    pub bucket: String,
+    /// The message.
+    pub message_id: MessageId,
+    /// 0: a person or a flow in a conversation; 1: a broadcast, which yields to those.
+    pub priority: i16,
+    /// To whom.
+    pub recipient: Address,
+    /// What.
+    pub content: OutboundContent,
+}
+
+/// Work for later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum Work {
+    /// Wake a waiting run.
+    Timer { conversation: ConversationId, run_id: RunId, step: u32 },
+    /// Change the lead of a contact.
+    UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
+}
+
+/// Something an event leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send a message.
+    Send(Box<Dispatch>),
+    /// Do some work at a time.
+    Later {
+        /// What.
+        work: Work,
+        /// When.
+        run_at: DateTime<Utc>,
+    },
+}
+
+/// Which effects an aggregate's events have.
+pub trait Reacts: Decide {
+    /// The effect of one event; `state` is the aggregate after the decision.
+    fn effect(stream: &StreamId, state: &Self, event: &Self::Event) -> Option<Effect>;
+}
+
+impl Reacts for Flow {
+    fn effect(_: &StreamId, _: &Self, _: &Self::Event) -> Option<Effect> {
+        None
+    }
+}
+
+impl Reacts for Lead {
+    fn effect(_: &StreamId, _: &Self, _: &Self::Event) -> Option<Effect> {
+        None
+    }
+}
+
+impl Reacts for Conversation {
+    fn effect(stream: &StreamId, state: &Self, event: &ConversationEvent) -> Option<Effect> {
+        let conversation = ConversationId(stream.id);
+        match event {
+            ConversationEvent::MessageQueued { message_id, author, content, line, to, .. } => {
+                Some(Effect::Send(Box::new(Dispatch {
+                    lane: conversation,
+                    bucket: line.clone(),
+                    message_id: *message_id,
+                    priority: i16::from(*author == Author::System),
+                    recipient: to.clone(),
+                    content: content.clone(),
+                })))
+            }
+            ConversationEvent::FlowRunWaiting { run_id, step, resume_at, .. } => Some(Effect::Later {
+                work: Work::Timer { conversation, run_id: *run_id, step: *step },
+                run_at: *resume_at,
+            }),
+            ConversationEvent::LeadUpdateRequested { change, at, .. } => {
+                let begun = state.begun().ok()?;
+                let work = Work::UpdateLead {
+                    phone: begun.address.phone.clone()?,
+                    name: begun.name.clone(),
+                    change: change.clone(),
+                };
+                Some(Effect::Later { work, run_at: *at })
+            }
+            ConversationEvent::Started { .. }
+            | ConversationEvent::ContactChanged { .. }
+            | ConversationEvent::MessageReceived { .. }
+            | ConversationEvent::MessageHeldBack { .. }
+            | ConversationEvent::MessageSent { .. }
+            | ConversationEvent::MessageDelivered { .. }
+            | ConversationEvent::MessageRead { .. }
+            | ConversationEvent::MessageFailed { .. }
+            | ConversationEvent::FlowRunStarted { .. }
+            | ConversationEvent::FlowRunStepped { .. }
+            | ConversationEvent::FlowRunEnded { .. }
+            | ConversationEvent::HandoffRequested { .. }
+            | ConversationEvent::Claimed { .. }
+            | ConversationEvent::Released { .. }
+            | ConversationEvent::Closed { .. }
+            | ConversationEvent::Reopened { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Events as the log holds them, and read models as folds over them.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use domain::shared::ids::StreamId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// A place in the log. The order of the whole tuple is the order of the log; clients see it as an opaque token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// Raised when a log is adopted by another cluster.
+    pub epoch: i16,
+    /// The transaction that wrote the event.
+    pub transaction: u64,
+    /// Its number inside the cluster.
+    pub number: i64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}", self.epoch, self.transaction, self.number)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || format!("`{text}` is no position");
+        let mut parts = text.split('-');
+        let mut next = || parts.next().ok_or_else(bad);
+        let (epoch, transaction, number) = (next()?, next()?, next()?);
+        Ok(Self {
+            epoch: epoch.parse().map_err(|_| bad())?,
+            transaction: transaction.parse().map_err(|_| bad())?,
+            number: number.parse().map_err(|_| bad())?,
+        })
+    }
+}
+
+/// An event as recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded<E> {
+    /// The stream it belongs to.
+    pub stream: StreamId,
+    /// Its number in the stream, from 1.
+    pub sequence: i64,
+    /// Its own id.
+    pub event_id: Uuid,
+    /// Where it stands in the log.
+    pub position: Position,
+    /// When the log took it in.
+    pub recorded_at: DateTime<Utc>,
+    /// Actor, correlation, causation.
+    pub metadata: HashMap<String, String>,
+    /// What happened.
+    pub event: E,
+}
+
+/// A read model: one JSON document a key, folded from the events of one aggregate.
+pub trait Document: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Its name, which is its table and its checkpoint.
+    const NAME: &'static str;
+    /// The aggregate it reads.
+    type Aggregate: cqrs_es::Aggregate;
+
+    /// The document an event belongs to; `None` when it tells this model nothing.
+    fn key(recorded: &Recorded<<Self::Aggregate as cqrs_es::Aggregate>::Event>) -> Option<String>;
+
+    /// Takes the event in. False when the document is gone afterwards.
+    fn apply(&mut self, recorded: &Recorded<<Self::Aggregate as cqrs_es::Aggregate>::Event>) -> bool;
+}

@@ -1,0 +1,196 @@
+//! A conversation: one contact on one line, its messages, the flow that runs in it, the person who has it.
+//!
+//! Invariants: one run at a time; no run moves while a person has the conversation; a message's status
+//! only ever gets to know more.
+
+pub mod command;
+pub mod decide;
+pub mod delivery;
+pub mod error;
+pub mod event;
+pub mod flow_run;
+pub mod handling;
+pub mod receive;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::conversation::command::ConversationCommand;
+use crate::conversation::error::ConversationError;
+use crate::conversation::event::{Author, ConversationEvent};
+use crate::decide::aggregate;
+use crate::flow::run::Run;
+use crate::shared::channel::{Address, Channel};
+use crate::shared::content::OutboundContent;
+use crate::shared::delivery::DeliveryStatus;
+use crate::shared::ids::{ContactId, ConversationId, MessageId, TenantId, UserId};
+use crate::shared::service_window;
+
+/// How many outbound messages the state remembers the status of; news of older ones is told by the log alone.
+const REMEMBERED_MESSAGES_MAX: usize = 256;
+/// Identical messages to one contact …
+pub const LOOP_MESSAGES: usize = 20;
+/// … inside this time park the run.
+pub const LOOP_WINDOW: TimeDelta = TimeDelta::minutes(5);
+
+/// An outbound message, as far as rules need it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbound {
+    /// Its id.
+    pub id: MessageId,
+    /// How far it came.
+    pub status: DeliveryStatus,
+    /// Whether the channel's id of it is known.
+    pub identified: bool,
+}
+
+/// A conversation that has begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Where.
+    pub channel: Channel,
+    /// Our line.
+    pub line: String,
+    /// How the contact is reached.
+    pub address: Address,
+    /// The contact's name.
+    pub name: Option<String>,
+    /// When the customer last wrote, by the channel's clock; what the service window counts from.
+    pub last_customer_message_at: Option<DateTime<Utc>>,
+    /// Who has it.
+    pub claimed_by: Option<UserId>,
+    /// Whether it is closed.
+    pub closed: bool,
+    /// How often it changed hands.
+    pub version: u32,
+    /// The run under way.
+    pub run: Option<Run>,
+    /// The run's last message, for those that wait for its delivery.
+    pub run_message: Option<MessageId>,
+    /// The newest outbound messages, oldest first.
+    pub outbound: Vec<Outbound>,
+    /// What flows said lately, for the loop guard: content hash and time.
+    pub said: Vec<(u64, DateTime<Utc>)>,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Conversation(pub Option<Box<Begun>>);
+
+aggregate!(Conversation, "conversation", ConversationCommand, ConversationEvent, ConversationError);
+
+impl Conversation {
+    /// The id of the conversation of a contact on a line: one by construction, so that a race of two
+    /// first messages meets at one stream.
+    pub fn id_of(tenant: TenantId, line: &str, contact: ContactId) -> ConversationId {
+        ConversationId::derive(tenant.0, &format!("conversation:{line}:{contact}"))
+    }
+
+    /// The conversation, if it has begun.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn begun(&self) -> Result<&Begun, ConversationError> {
+        self.0.as_deref().ok_or(ConversationError::NotFound)
+    }
+
+    pub(crate) fn apply_event(&mut self, event: ConversationEvent) {
+        match (&mut self.0, event) {
+            (none @ None, ConversationEvent::Started { contact_id, channel, line, address, name, .. }) => {
+                *none = Some(Box::new(Begun {
+                    contact_id,
+                    channel,
+                    line,
+                    address,
+                    name,
+                    last_customer_message_at: None,
+                    claimed_by: None,
+                    closed: false,
+                    version: 1,
+                    run: None,
+                    run_message: None,
+                    outbound: Vec::new(),
+                    said: Vec::new(),
+                }));
+            }
+            (None, _) => {}
+            (Some(begun), event) => begun.apply(event),
+        }
+    }
+}
+
+impl Begun {
+    /// Whether a free-form message may be sent.
+    pub fn window_open(&self, now: DateTime<Utc>) -> bool {
+        service_window::is_open(self.last_customer_message_at, now)
+    }
+
+    fn apply(&mut self, event: ConversationEvent) {
+        match event {
+            ConversationEvent::Started { .. }
+            | ConversationEvent::MessageHeldBack { .. }
+            | ConversationEvent::HandoffRequested { .. } => {}
+            ConversationEvent::ContactChanged { address, name, .. } => {
+                self.address = self.address.merged(&address);
+                self.name = name.or(self.name.take());
+            }
+            ConversationEvent::MessageReceived { message, at, .. } => {
+                if message.kind.is_speech() {
+                    self.last_customer_message_at = self.last_customer_message_at.max(Some(message.sent_at.min(at)));
+                }
+            }
+            ConversationEvent::MessageQueued { message_id, author, content, at, .. } => {
+                self.remember(message_id, author, &content, at);
+            }
+            ConversationEvent::MessageSent { message_id, .. } => {
+                self.advance(message_id, DeliveryStatus::Sent);
+                if let Some(message) = self.outbound.iter_mut().find(|it| it.id == message_id) {
+                    message.identified = true;
+                }
+            }
+            ConversationEvent::MessageDelivered { message_id, .. } => self.advance(message_id, DeliveryStatus::Delivered),
+            ConversationEvent::MessageRead { message_id, .. } => self.advance(message_id, DeliveryStatus::Read),
+            ConversationEvent::MessageFailed { message_id, .. } => self.advance(message_id, DeliveryStatus::Failed),
+            event @ (ConversationEvent::FlowRunStarted { .. }
+            | ConversationEvent::FlowRunStepped { .. }
+            | ConversationEvent::FlowRunWaiting { .. }
+            | ConversationEvent::FlowRunEnded { .. }
+            | ConversationEvent::LeadUpdateRequested { .. }) => self.apply_run(event),
+            ConversationEvent::Claimed { by, .. } => self.change_hands(Some(by), false),
+            ConversationEvent::Released { .. } => self.change_hands(None, self.closed),
+            ConversationEvent::Closed { .. } => self.change_hands(None, true),
+            ConversationEvent::Reopened { .. } => self.change_hands(self.claimed_by, false),
+        }
+    }
+
+    fn change_hands(&mut self, claimed_by: Option<UserId>, closed: bool) {
+        (self.claimed_by, self.closed) = (claimed_by, closed);
+        self.version += 1;
+    }
+
+    fn remember(&mut self, id: MessageId, author: Author, content: &OutboundContent, at: DateTime<Utc>) {
+        if self.outbound.len() >= REMEMBERED_MESSAGES_MAX {
+            self.outbound.remove(0);
+        }
+        self.outbound.push(Outbound { id, status: DeliveryStatus::Queued, identified: false });
+        if author == Author::Flow {
+            self.said.retain(|(_, said_at)| at - *said_at < LOOP_WINDOW);
+            self.said.push((fingerprint(content), at));
+            self.run_message = Some(id);
+        }
+    }
+
+    fn advance(&mut self, id: MessageId, status: DeliveryStatus) {
+        if let Some(message) = self.outbound.iter_mut().find(|it| it.id == id) {
+            message.status = message.status.join(status);
+        }
+    }
+}
+
+/// FNV-1a over the content's JSON: equal for equal messages in every build.
+fn fingerprint(content: &OutboundContent) -> u64 {
+    let json = serde_json::to_vec(content).unwrap_or_default();
+    json.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,198 @@
+//! What can be asked of a conversation.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::conversation::event::TriggerKind;
+use crate::flow::graph::{NodeId, SharedGraph};
+use crate::flow::run::Variables;
+use crate::shared::channel::{Address, Channel};
+use crate::shared::content::{OutboundContent, TemplateContent};
+use crate::shared::delivery::DeliveryStatus;
+use crate::shared::ids::{ContactId, FlowId, MessageId, UserId};
+use crate::shared::inbound::InboundMessage;
+use crate::shared::provider_error::ProviderError;
+
+/// Who talks to whom; starts the conversation when it is new.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Participants {
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Where.
+    pub channel: Channel,
+    /// Our line (WhatsApp: the phone number id).
+    pub line: String,
+    /// How the contact is reached.
+    pub address: Address,
+    /// The contact's name, when it is told.
+    pub name: Option<String>,
+}
+
+/// A published version of an active flow.
+#[derive(Debug, Clone)]
+pub struct PublishedFlow {
+    /// The flow.
+    pub flow_id: FlowId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The version.
+    pub version: u32,
+    /// Its graph.
+    pub graph: SharedGraph,
+    /// How long a run of it may wait, in seconds.
+    pub expires_after_sec: u32,
+    /// Whether a node of it looks at `lead.*`, so that the lead must be read first.
+    pub reads_lead: bool,
+}
+
+/// The flows a decision may look into. When the waiting run is pinned to a version that is not here, the
+/// decision refuses with `GraphNeeded`; the caller brings it and asks again.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// Every active flow of the account, in the order they were made.
+    pub active: Arc<[PublishedFlow]>,
+    /// A version that was asked for.
+    pub pinned: Option<PublishedFlow>,
+}
+
+impl Library {
+    /// The graph of one version.
+    pub fn graph(&self, flow_id: FlowId, version: u32) -> Option<&PublishedFlow> {
+        let wanted = |flow: &&PublishedFlow| flow.flow_id == flow_id && flow.version == version;
+        self.active.iter().chain(&self.pinned).find(wanted)
+    }
+}
+
+/// What every decision that may move a run needs from outside.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The flows.
+    pub library: Library,
+    /// The contact's lead as it stands, for the `lead` scope; `None` when it was not read this time.
+    pub lead: Option<Value>,
+    /// The account's time zone.
+    pub timezone: chrono_tz::Tz,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// A fresh id; every id the decision needs is derived from it.
+    pub seed: uuid::Uuid,
+}
+
+/// A run somebody asks for.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The flow.
+    pub flow: PublishedFlow,
+    /// The trigger node it starts at.
+    pub node: NodeId,
+    /// What kind of trigger.
+    pub trigger: TriggerKind,
+    /// The payload, for `trigger.*`.
+    pub payload: Value,
+    /// Run variables from the start.
+    pub variables: Variables,
+    /// A template sent first; the run goes on when the customer answers it.
+    pub template: Option<TemplateContent>,
+    /// Whether a closed window without a template refuses the run.
+    pub needs_open_window: bool,
+}
+
+/// News of one of our messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryNews {
+    /// The message.
+    pub message_id: MessageId,
+    /// How far it came.
+    pub status: DeliveryStatus,
+    /// The channel's id, when it is told.
+    pub provider_message_id: Option<String>,
+    /// Why it failed.
+    pub error: Option<ProviderError>,
+    /// It went out twice.
+    pub possible_duplicate: bool,
+    /// By the clock of who tells it.
+    pub at: DateTime<Utc>,
+}
+
+/// What a person does with a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handling {
+    /// Take it over.
+    Claim,
+    /// Give it back.
+    Release,
+    /// Call it done.
+    Close,
+    /// Take it up again.
+    Reopen,
+}
+
+/// A wish about one conversation.
+#[derive(Debug, Clone)]
+pub enum ConversationCommand {
+    /// The customer wrote.
+    Receive {
+        /// Who.
+        participants: Participants,
+        /// What.
+        message: InboundMessage,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// Somebody outside starts a flow.
+    StartRun {
+        /// With whom.
+        participants: Participants,
+        /// Which.
+        request: Box<RunRequest>,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// A timer fired.
+    Timer {
+        /// The run it was set for.
+        run_id: crate::shared::ids::RunId,
+        /// The wait it was set for.
+        step: u32,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// A message got on.
+    Delivery {
+        /// The news.
+        news: DeliveryNews,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// A person writes.
+    Reply {
+        /// Who.
+        by: UserId,
+        /// The message's id.
+        message_id: MessageId,
+        /// What.
+        content: OutboundContent,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// A person takes, gives back, closes or reopens it.
+    Handle {
+        /// What.
+        handling: Handling,
+        /// Who.
+        by: UserId,
+        /// The version the person saw; another one is a lost race.
+        expected_version: Option<u32>,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// The contact is reached otherwise from now on.
+    ChangeAddress {
+        /// How.
+        address: Address,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+}

@@ -1,0 +1,34 @@
+//! Why a conversation refuses.
+
+use crate::shared::ids::{FlowId, UserId};
+
+/// A rule of conversations that a command breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConversationError {
+    /// No such conversation.
+    #[error("there is no such conversation")]
+    NotFound,
+    /// More than 24 hours since the customer's last message: only a template may go out.
+    #[error("the 24-hour window is closed: only an approved template can be sent")]
+    WindowClosed,
+    /// Somebody else has it.
+    #[error("the conversation is claimed by {0}")]
+    ClaimedByAnother(UserId),
+    /// It changed hands since the caller looked.
+    #[error("the conversation changed meanwhile: it is at version {0}")]
+    Stale(u32),
+    /// It is closed.
+    #[error("the conversation is closed")]
+    Closed,
+    /// It is claimed, so no flow starts in it.
+    #[error("a person has claimed the conversation: no flow starts in it")]
+    Claimed,
+    /// The decision needs a graph that the command did not bring.
+    #[error("version {version} of flow {flow_id} is needed")]
+    GraphNeeded {
+        /// The flow.
+        flow_id: FlowId,
+        /// The version.
+        version: u32,
+    },
+}

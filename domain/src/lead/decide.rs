@@ -1,0 +1,161 @@
+//! What a lead agrees to.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate as _;
+use serde_json::Value;
+
+use crate::decide::Decide;
+use crate::lead::command::{LeadCommand, LeadFacts};
+use crate::lead::error::LeadError;
+use crate::lead::event::LeadEvent;
+use crate::lead::{KnownLead, Lead};
+
+impl Decide for Lead {
+    fn decide(&self, command: LeadCommand) -> Result<Vec<LeadEvent>, LeadError> {
+        match command {
+            LeadCommand::Tell { id, phone, facts, at } => match self {
+                Self::Known(lead) => lead.change(facts, at),
+                Self::Absent => {
+                    let captured = LeadEvent::Captured { lead_id: id, phone, source: facts.source.clone(), at };
+                    let mut lead = Self::Absent;
+                    lead.apply(captured.clone());
+                    let mut events = vec![captured];
+                    events.extend(lead.known().ok_or(LeadError::NotFound)?.change(facts, at)?);
+                    Ok(events)
+                }
+            },
+            LeadCommand::Change { facts, at } => self.known().ok_or(LeadError::NotFound)?.change(facts, at),
+        }
+    }
+}
+
+impl KnownLead {
+    fn change(&self, facts: LeadFacts, at: DateTime<Utc>) -> Result<Vec<LeadEvent>, LeadError> {
+        facts.check()?;
+        let mut events = Vec::new();
+        let name = facts.name.filter(|name| Some(name) != self.name.as_ref());
+        let email = facts.email.filter(|email| Some(email) != self.email.as_ref());
+        let mut fields = facts.fields;
+        fields.retain(|field, value| match value {
+            Value::Null => self.fields.contains_key(field),
+            value => self.fields.get(field) != Some(value),
+        });
+        let kept = self.fields.len() + fields.values().filter(|value| !value.is_null()).count();
+        if kept > 100 {
+            return Err(LeadError::Fields);
+        }
+        if name.is_some() || email.is_some() || !fields.is_empty() {
+            events.push(LeadEvent::FieldsChanged { name, email, fields, at });
+        }
+        if let Some(to) = facts.status.filter(|to| *to != self.status) {
+            events.push(LeadEvent::StatusChanged { from: self.status.clone(), to, at });
+        }
+        let removed: Vec<String> = facts.remove_tags.into_iter().filter(|tag| self.tags.contains(tag)).collect();
+        let mut added: Vec<String> = Vec::new();
+        for tag in facts.add_tags {
+            if !self.tags.contains(&tag) && !added.contains(&tag) {
+                added.push(tag);
+            }
+        }
+        if self.tags.len() + added.len() > 50 + removed.len() {
+            return Err(LeadError::Tags);
+        }
+        if !added.is_empty() || !removed.is_empty() {
+            events.push(LeadEvent::TagsChanged { added, removed, at });
+        }
+        Ok(events)
+    }
+}
+
+impl LeadFacts {
+    fn check(&self) -> Result<(), LeadError> {
+        if self.status.as_deref().is_some_and(|status| !is_status(status)) {
+            return Err(LeadError::Status);
+        }
+        if self.name.as_deref().is_some_and(|name| name.chars().count() > 200) {
+            return Err(LeadError::Name);
+        }
+        if let Some(email) = self.email.as_deref().filter(|email| !is_email(email)) {
+            return Err(LeadError::Email(email.to_owned()));
+        }
+        let too_long = |value: &Value| value.as_str().is_some_and(|text| text.chars().count() > 640);
+        if self.fields.len() > 100 || self.fields.values().any(too_long) {
+            return Err(LeadError::Fields);
+        }
+        if self.add_tags.iter().any(|tag| tag.trim().is_empty() || tag.chars().count() > 60) {
+            return Err(LeadError::Tags);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a word can be a lead's status.
+pub fn is_status(word: &str) -> bool {
+    (1..=40).contains(&word.len())
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+}
+
+fn is_email(text: &str) -> bool {
+    let well_formed = |domain: &str| domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
+    text.len() <= 254
+        && !text.contains(char::is_whitespace)
+        && text.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.contains('@') && well_formed(domain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::ids::{LeadId, TenantId};
+    use crate::shared::phone::Phone;
+    use cqrs_es::test::TestFramework;
+
+    type Given = TestFramework<Lead>;
+
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).expect("a time")
+    }
+
+    fn phone() -> Phone {
+        Phone::parse("+972501234567").expect("a phone")
+    }
+
+    fn id() -> LeadId {
+        Lead::id_of(TenantId(uuid::Uuid::nil()), &phone())
+    }
+
+    fn captured() -> LeadEvent {
+        LeadEvent::Captured { lead_id: id(), phone: phone(), source: Some("website".into()), at: at() }
+    }
+
+    fn status(to: &str) -> LeadFacts {
+        LeadFacts { status: Some(to.into()), ..Default::default() }
+    }
+
+    #[test]
+    fn the_first_word_captures_and_the_same_word_again_is_quiet() {
+        let facts = LeadFacts { source: Some("website".into()), name: Some("Dana".into()), ..Default::default() };
+        let tell = LeadCommand::Tell { id: id(), phone: phone(), facts, at: at() };
+        let named =
+            LeadEvent::FieldsChanged { name: Some("Dana".into()), email: None, fields: Default::default(), at: at() };
+        Given::with(()).given_no_previous_events().when(tell.clone()).then_expect_events(vec![captured(), named.clone()]);
+        Given::with(()).given(vec![captured(), named]).when(tell).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_status_moves_from_where_it_stood() {
+        Given::with(())
+            .given(vec![captured()])
+            .when(LeadCommand::Change { facts: status("won"), at: at() })
+            .then_expect_events(vec![LeadEvent::StatusChanged { from: "new".into(), to: "won".into(), at: at() }]);
+    }
+
+    #[test]
+    fn bad_words_are_refused() {
+        let change = |facts| LeadCommand::Change { facts, at: at() };
+        let given = || Given::with(()).given(vec![captured()]);
+        given().when(change(status("Not A Status"))).then_expect_error(LeadError::Status);
+        let email = LeadFacts { email: Some("dana@".into()), ..Default::default() };
+        given().when(change(email)).then_expect_error(LeadError::Email("dana@".into()));
+        Given::with(()).given_no_previous_events().when(change(status("won"))).then_expect_error(LeadError::NotFound);
+    }
+}

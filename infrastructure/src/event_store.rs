@@ -1,0 +1,11 @@
+//! The log on Postgres: appends in one statement, loads that snapshots cannot falsify, reads in one order.
+
+pub mod append;
+pub mod append_sql;
+pub mod commands;
+pub mod load;
+pub mod log_reader;
+pub mod projector;
+pub mod sent_messages;
+pub mod store;
+pub mod waiter;

@@ -1,0 +1,178 @@
+//! Appends: every command's events, keys, effects and conclusions go in by one statement. Commands that come
+//! at the same time share one statement and one commit; one that cannot go in is told apart from its neighbours.
+
+use std::sync::Arc;
+
+use application::commands::{Conclude, Once};
+use application::effects::Effect;
+use application::log::Position;
+use domain::shared::ids::StreamId;
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::event_store::append_sql;
+
+/// Commands that share one statement at most.
+const BATCH_MAX: usize = 128;
+/// Statements under way at once.
+const WRITERS: usize = 3;
+/// Commands waiting for a writer at most; more wait at the door.
+const QUEUE_MAX: usize = 4_096;
+
+/// One event to be appended.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Stable tag.
+    pub event_type: String,
+    /// Version of its shape.
+    pub event_version: String,
+    /// Its JSON.
+    pub payload: Value,
+}
+
+/// Everything one command writes.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The aggregate's type.
+    pub aggregate_type: &'static str,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The stream's last sequence, as the decision saw it.
+    pub expected: i64,
+    /// The events.
+    pub events: Vec<NewEvent>,
+    /// Actor, correlation, causation.
+    pub metadata: Value,
+    /// Keys that must be new.
+    pub once: Vec<Once>,
+    /// Keys written when new.
+    pub mark: Vec<Once>,
+    /// The outbox row it concludes.
+    pub conclude: Option<Conclude>,
+    /// What the events lead to.
+    pub effects: Vec<Effect>,
+}
+
+/// Why an append did not go in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended to the stream.
+    #[error("the stream has moved on")]
+    Conflict,
+    /// One of its keys is known.
+    #[error("a key is known already")]
+    KeyTaken,
+    /// The outbox row is not held by that lease.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// No database.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(Arc<sqlx::Error>),
+    /// Anything else.
+    #[error("the append failed: {0}")]
+    Failed(Arc<sqlx::Error>),
+}
+
+/// The position of an append's last event; none when it had no event.
+pub type AppendResult = Result<Option<Position>, AppendError>;
+
+struct Pending {
+    append: Append,
+    answer: oneshot::Sender<AppendResult>,
+}
+
+/// Takes appends in and writes them together.
+#[derive(Clone)]
+pub struct Appender {
+    queue: mpsc::Sender<Pending>,
+}
+
+impl Appender {
+    /// Starts the writers; they end when the last handle is dropped.
+    pub fn start(pool: PgPool) -> Self {
+        let (queue, pending) = mpsc::channel(QUEUE_MAX);
+        let pending = Arc::new(Mutex::new(pending));
+        for _ in 0..WRITERS {
+            tokio::spawn(write(pool.clone(), Arc::clone(&pending)));
+        }
+        Self { queue }
+    }
+
+    /// Appends. When this returns `Ok`, it is durable.
+    ///
+    /// # Errors
+    /// Nothing of it was written.
+    pub async fn append(&self, append: Append) -> AppendResult {
+        let (answer, answered) = oneshot::channel();
+        let closed = || AppendError::Unavailable(Arc::new(sqlx::Error::PoolClosed));
+        self.queue.send(Pending { append, answer }).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+async fn write(pool: PgPool, pending: Arc<Mutex<mpsc::Receiver<Pending>>>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    loop {
+        let taken = pending.lock().await.recv_many(&mut batch, BATCH_MAX).await;
+        if taken == 0 {
+            return;
+        }
+        settle(&pool, std::mem::take(&mut batch)).await;
+    }
+}
+
+/// Writes a batch; when it does not go in as one, each goes in, or not, on its own.
+async fn settle(pool: &PgPool, batch: Vec<Pending>) {
+    let appends: Vec<&Append> = batch.iter().map(|it| &it.append).collect();
+    match append_sql::execute(pool, &appends).await {
+        Ok(results) => {
+            for (pending, result) in batch.into_iter().zip(results) {
+                // The caller may be gone; what it asked for is done all the same.
+                drop(pending.answer.send(result));
+            }
+        }
+        Err(error) if batch.len() > 1 && !is_unavailable(&error) => {
+            for pending in batch {
+                let result = match append_sql::execute(pool, &[&pending.append]).await {
+                    Ok(mut results) => results.pop().unwrap_or(Err(AppendError::Conflict)),
+                    Err(error) => Err(classify(error)),
+                };
+                drop(pending.answer.send(result));
+            }
+        }
+        Err(error) => {
+            let error = classify(error);
+            for pending in batch {
+                drop(pending.answer.send(Err(error.clone())));
+            }
+        }
+    }
+}
+
+/// Tells a conflict of versions from every other failure, by the constraint's name.
+pub fn classify(error: sqlx::Error) -> AppendError {
+    if let sqlx::Error::Database(database) = &error {
+        let code = database.code();
+        let version_taken = code.as_deref() == Some("23505") && database.constraint() == Some("events_pkey");
+        if version_taken || matches!(code.as_deref(), Some("40001" | "40P01")) {
+            return AppendError::Conflict;
+        }
+    }
+    if is_unavailable(&error) {
+        AppendError::Unavailable(Arc::new(error))
+    } else {
+        AppendError::Failed(Arc::new(error))
+    }
+}
+
+/// Whether the database could not be reached, or refused because it starts, stops or is full.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| {
+            ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
+    }
+}

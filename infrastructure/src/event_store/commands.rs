@@ -1,0 +1,224 @@
+//! Running commands: decide on the state in memory, append, keep what went in. The primary key of the log says
+//! whether the memory was right; when it was not, the stream is read on and decided again.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex as SyncMutex};
+
+use application::actor::Cause;
+use application::commands::{Along, CommandError, Commands, Reached};
+use application::effects::Reacts;
+use async_trait::async_trait;
+use cqrs_es::DomainEvent;
+use domain::shared::ids::StreamId;
+use rand::Rng;
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::event_store::append::{Append, AppendError, Appender, NewEvent, is_unavailable};
+use crate::event_store::load::{self, LoadError, Loaded, SNAPSHOT_EVERY};
+
+/// Times a command is decided before it gives up on a stream others keep changing.
+const ATTEMPTS_MAX: u32 = 5;
+/// Aggregates kept in memory, of one type.
+const HOT_MAX: usize = 20_000;
+
+type Slot<A> = Arc<Mutex<Option<Loaded<A>>>>;
+
+/// What appends wake: projections, the outbox, the jobs.
+#[derive(Debug, Default)]
+pub struct Pokes {
+    /// The log grew.
+    pub log: watch::Sender<()>,
+    /// The outbox grew.
+    pub outbox: Notify,
+    /// There is work for later.
+    pub jobs: Notify,
+}
+
+/// Commands against one kind of aggregate in Postgres.
+pub struct PgCommands<A> {
+    pool: PgPool,
+    appender: Appender,
+    pokes: Arc<Pokes>,
+    hot: SyncMutex<HashMap<StreamId, Slot<A>>>,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+impl<A: Reacts + Clone> PgCommands<A>
+where
+    A::Command: Clone,
+{
+    /// Commands that append through `appender`.
+    pub fn new(pool: PgPool, appender: Appender, pokes: Arc<Pokes>) -> Self {
+        Self { pool, appender, pokes, hot: SyncMutex::new(HashMap::new()), aggregate: PhantomData }
+    }
+
+    /// The stream's place in memory. Work on one stream queues here instead of colliding at the log.
+    fn slot(&self, stream: &StreamId) -> Slot<A> {
+        let mut hot = self.hot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if hot.len() >= HOT_MAX && !hot.contains_key(stream) {
+            // Whatever nobody works on may go; it costs a load to get it back.
+            let mut drop_one = false;
+            hot.retain(|_, slot| {
+                drop_one = !drop_one;
+                !drop_one || Arc::strong_count(slot) > 1
+            });
+        }
+        Arc::clone(hot.entry(stream.clone()).or_default())
+    }
+
+    async fn decide_and_append(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: A::Command,
+        along: &Along,
+        loaded: &mut Loaded<A>,
+    ) -> Result<Reached, Attempt<A::Error>> {
+        let events = loaded.aggregate.decide(command).map_err(|rule| Attempt::Over(CommandError::Rule(rule)))?;
+        let nothing_else = along.once.is_empty() && along.mark.is_empty() && along.conclude.is_none();
+        if events.is_empty() && nothing_else {
+            return Ok(Reached { position: None, sequence: loaded.sequence });
+        }
+        let mut after = loaded.aggregate.clone();
+        for event in &events {
+            after.apply(event.clone());
+        }
+        let effects: Vec<_> = events.iter().filter_map(|event| A::effect(stream, &after, event)).collect();
+        let new = events.iter().map(new_event).collect::<Result<Vec<_>, _>>();
+        let append = Append {
+            aggregate_type: A::TYPE,
+            stream: stream.clone(),
+            expected: loaded.sequence,
+            events: new.map_err(|error| Attempt::Over(CommandError::Internal(error.into())))?,
+            metadata: json!({
+                "actor": cause.actor.to_string(), "correlationId": cause.correlation, "causationId": cause.causation.as_deref().unwrap_or(""),
+            }),
+            once: along.once.clone(),
+            mark: along.mark.clone(),
+            conclude: along.conclude,
+            effects,
+        };
+        let (sends, later) = (append.effects.len(), append.events.len());
+        let position = self.appender.append(append).await.map_err(Attempt::from)?;
+        loaded.aggregate = after;
+        loaded.sequence += i64::try_from(later).unwrap_or_default();
+        self.poke(later > 0, sends > 0);
+        Ok(Reached { position, sequence: loaded.sequence })
+    }
+
+    fn poke(&self, events: bool, effects: bool) {
+        if events {
+            self.pokes.log.send_replace(());
+        }
+        if effects {
+            self.pokes.outbox.notify_one();
+            self.pokes.jobs.notify_one();
+        }
+    }
+
+    /// Snapshots cost the caller nothing: they are written beside its answer.
+    fn snapshot(&self, stream: &StreamId, loaded: &mut Loaded<A>) {
+        if loaded.sequence - loaded.snapshot < SNAPSHOT_EVERY {
+            return;
+        }
+        loaded.snapshot = loaded.sequence;
+        let (pool, stream, copy) = (self.pool.clone(), stream.clone(), loaded.clone());
+        tokio::spawn(async move {
+            if let Err(error) = load::save_snapshot(&pool, &stream, &copy).await {
+                tracing::warn!(%stream, %error, "No snapshot was kept");
+            }
+        });
+    }
+}
+
+enum Attempt<E: std::error::Error> {
+    Again,
+    Over(CommandError<E>),
+}
+
+impl<E: std::error::Error> From<AppendError> for Attempt<E> {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict => Self::Again,
+            AppendError::KeyTaken => Self::Over(CommandError::AlreadyDone),
+            AppendError::LeaseLost => Self::Over(CommandError::LeaseLost),
+            AppendError::Unavailable(_) => Self::Over(CommandError::Unavailable),
+            AppendError::Failed(source) => Self::Over(CommandError::Internal(Box::new(source))),
+        }
+    }
+}
+
+fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, serde_json::Error> {
+    Ok(NewEvent { event_type: event.event_type(), event_version: event.event_version(), payload: serde_json::to_value(event)? })
+}
+
+fn load_error<E: std::error::Error>(error: LoadError) -> CommandError<E> {
+    match error {
+        LoadError::Database(error) if is_unavailable(&error) => CommandError::Unavailable,
+        other => CommandError::Internal(Box::new(other)),
+    }
+}
+
+#[async_trait]
+impl<A: Reacts + Clone + 'static> Commands<A> for PgCommands<A>
+where
+    A::Command: Clone + Send,
+    A::Event: Send + Sync,
+    A::Error: Send,
+{
+    async fn run(&self, stream: &StreamId, cause: &Cause, command: A::Command, along: Along) -> Result<Reached, CommandError<A::Error>> {
+        let slot = self.slot(stream);
+        let mut slot = slot.lock().await;
+        for attempt in 1..=ATTEMPTS_MAX {
+            let (mut loaded, remembered) = match slot.take() {
+                Some(loaded) => (loaded, true),
+                None => (load::load(&self.pool, stream).await.map_err(load_error)?, false),
+            };
+            let outcome = self.decide_and_append(stream, cause, command.clone(), &along, &mut loaded).await;
+            let again = match &outcome {
+                Err(Attempt::Again) => {
+                    let jitter = rand::rng().random_range(0..=5 * u64::from(attempt));
+                    tokio::time::sleep(std::time::Duration::from_millis(jitter)).await;
+                    load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
+                    true
+                }
+                // The log did not check this memory: a refusal, or nothing to do, may rest on what is outdated.
+                Ok(Reached { position: None, .. }) | Err(Attempt::Over(CommandError::Rule(_))) if remembered => {
+                    let before = loaded.sequence;
+                    load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
+                    loaded.sequence != before
+                }
+                // Whether it went in is not known: read the stream anew next time.
+                Err(Attempt::Over(CommandError::Unavailable | CommandError::Internal(_))) => {
+                    let Err(Attempt::Over(error)) = outcome else { continue };
+                    return Err(error);
+                }
+                Ok(_) | Err(Attempt::Over(_)) => false,
+            };
+            self.snapshot(stream, &mut loaded);
+            *slot = Some(loaded);
+            match outcome {
+                Ok(reached) if !again => return Ok(reached),
+                Err(Attempt::Over(error)) if !again => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(CommandError::Contended)
+    }
+
+    async fn load(&self, stream: &StreamId) -> Result<A, CommandError<A::Error>> {
+        let slot = self.slot(stream);
+        let mut slot = slot.lock().await;
+        let mut loaded = match slot.take() {
+            Some(loaded) => loaded,
+            None => load::load(&self.pool, stream).await.map_err(load_error)?,
+        };
+        load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
+        let aggregate = loaded.aggregate.clone();
+        *slot = Some(loaded);
+        Ok(aggregate)
+    }
+}

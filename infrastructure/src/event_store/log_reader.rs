@@ -1,0 +1,142 @@
+//! Reading the log in its order: rows and horizon under one snapshot, the cursor the whole tuple.
+
+use std::collections::HashMap;
+
+use application::log::{Position, Recorded};
+use chrono::{DateTime, Utc};
+use domain::shared::ids::StreamId;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+/// Everything below the horizon has finished, so no event can appear behind a cursor. The columns of the order
+/// are qualified: bare, `transaction_id` would be the text of the output column, and the index would be lost.
+const READ: &str = "
+select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.payload, e.metadata, e.event_id, e.recorded_at,
+       e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
+  from events e
+ where (e.log_epoch, e.transaction_id, e.global_position) > ($1, $2::text::xid8, $3)
+   and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+ order by e.log_epoch, e.transaction_id, e.global_position
+ limit $4";
+
+/// An event as the log holds it, its payload unread.
+#[derive(Debug)]
+pub struct RawEvent {
+    /// The aggregate's type.
+    pub aggregate_type: String,
+    /// The stream as text; a stock postgres-es stream need not be ours.
+    pub stream: String,
+    /// Its number in the stream.
+    pub sequence: i64,
+    /// Stable tag.
+    pub event_type: String,
+    /// Its JSON.
+    pub payload: Box<RawValue>,
+    /// Actor, correlation, causation.
+    pub metadata: Box<RawValue>,
+    /// Its own id.
+    pub event_id: Uuid,
+    /// When the log took it in.
+    pub recorded_at: DateTime<Utc>,
+    /// Where it stands.
+    pub position: Position,
+}
+
+impl RawEvent {
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let transaction: String = row.try_get("transaction_text")?;
+        Ok(Self {
+            aggregate_type: row.try_get("aggregate_type")?,
+            stream: row.try_get("aggregate_id")?,
+            sequence: row.try_get("sequence")?,
+            event_type: row.try_get("event_type")?,
+            payload: row.try_get::<Json<Box<RawValue>>, _>("payload")?.0,
+            metadata: row.try_get::<Json<Box<RawValue>>, _>("metadata")?.0,
+            event_id: row.try_get("event_id")?,
+            recorded_at: row.try_get("recorded_at")?,
+            position: Position {
+                epoch: row.try_get("log_epoch")?,
+                transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                number: row.try_get("global_position")?,
+            },
+        })
+    }
+
+    /// The event itself.
+    ///
+    /// # Errors
+    /// This build cannot read its stream id, its payload or its metadata.
+    pub fn decode<E: DeserializeOwned>(&self) -> Result<Recorded<E>, String> {
+        let stream: StreamId = self.stream.parse().map_err(|error| format!("stream id: {error}"))?;
+        let metadata: HashMap<String, String> = serde_json::from_str(self.metadata.get()).unwrap_or_default();
+        let event = serde_json::from_str(self.payload.get()).map_err(|error| format!("{}: {error}", self.event_type))?;
+        Ok(Recorded {
+            stream,
+            sequence: self.sequence,
+            event_id: self.event_id,
+            position: self.position,
+            recorded_at: self.recorded_at,
+            metadata,
+            event,
+        })
+    }
+}
+
+/// The events after `after`, in the order of the log.
+///
+/// # Errors
+/// The database.
+pub async fn read_log(connection: &mut PgConnection, after: Position, limit: i64) -> Result<Vec<RawEvent>, sqlx::Error> {
+    let rows = sqlx::query(READ)
+        .bind(after.epoch)
+        .bind(after.transaction.to_string())
+        .bind(after.number)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(RawEvent::read).collect()
+}
+
+/// A stream's events after `after`, in order, as they are in the log.
+///
+/// # Errors
+/// The database.
+pub async fn read_stream(
+    connection: &mut PgConnection,
+    aggregate_type: &str,
+    stream: &str,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.payload, e.metadata, e.event_id, e.recorded_at,
+                e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
+           from events e where e.aggregate_type = $1 and e.aggregate_id = $2 and e.sequence > $3
+          order by e.sequence limit $4",
+    )
+    .bind(aggregate_type)
+    .bind(stream)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(RawEvent::read).collect()
+}
+
+/// How far the oldest event that cannot be read yet lies behind, in seconds: what a long transaction holds up.
+///
+/// # Errors
+/// The database.
+pub async fn horizon_age(connection: &mut PgConnection) -> Result<f64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select coalesce(extract(epoch from clock_timestamp() - min(e.recorded_at)), 0)::float8
+           from events e where e.log_epoch = (select max(log_epoch) from events)
+            and e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())",
+    )
+    .fetch_one(connection)
+    .await
+}

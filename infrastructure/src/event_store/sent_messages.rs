@@ -1,0 +1,33 @@
+//! Finds our message by the channel's id, by the key its append left.
+
+use application::commands::{SentMessages, outbound_key};
+use application::error::{AppError, AppResult};
+use async_trait::async_trait;
+use domain::shared::ids::{ConversationId, MessageId, StreamId, TenantId};
+use sqlx::{PgPool, Row};
+
+use crate::postgres::app_error;
+
+/// Our messages in Postgres.
+pub struct PgSentMessages {
+    /// The database.
+    pub pool: PgPool,
+}
+
+#[async_trait]
+impl SentMessages for PgSentMessages {
+    async fn find(&self, tenant: TenantId, provider_message_id: &str) -> AppResult<Option<(ConversationId, MessageId)>> {
+        let row = sqlx::query("select stream, reference from once where tenant_id = $1 and key = $2")
+            .bind(tenant.0)
+            .bind(outbound_key(provider_message_id))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(app_error)?;
+        row.map(|row| {
+            let stream: StreamId = row.try_get::<String, _>("stream").map_err(app_error)?.parse().map_err(AppError::internal)?;
+            let message = row.try_get::<String, _>("reference").map_err(app_error)?.parse().map_err(AppError::internal)?;
+            Ok((ConversationId(stream.id), message))
+        })
+        .transpose()
+    }
+}

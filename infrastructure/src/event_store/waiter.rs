@@ -1,0 +1,138 @@
+//! Keeps projections running, and lets callers wait until they know.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use application::commands::CatchUp;
+use application::log::Position;
+use async_trait::async_trait;
+use rand::Rng;
+use sqlx::{PgPool, Row};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::event_store::commands::Pokes;
+use crate::event_store::projector::{BATCH_MAX, Projection, Turn};
+
+/// How long a caller waits for the read models at most.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// An event may be committed and not yet below the horizon: look again after these.
+const AGAIN_MS: [u64; 3] = [5, 20, 80];
+/// How often an idle projection looks without being woken.
+const IDLE_MS: std::ops::Range<u64> = 200..400;
+
+/// Where each projection stands, as far as this node knows.
+#[derive(Debug, Default)]
+pub struct Checkpoints {
+    known: RwLock<HashMap<&'static str, watch::Sender<Position>>>,
+}
+
+impl Checkpoints {
+    fn channel(&self, name: &'static str) -> watch::Sender<Position> {
+        if let Some(sender) = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name) {
+            return sender.clone();
+        }
+        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.entry(name).or_insert_with(|| watch::Sender::new(Position::default())).clone()
+    }
+
+    fn reached(&self, name: &'static str, position: Position) {
+        self.channel(name).send_if_modified(|known| {
+            let news = *known < position;
+            *known = position.max(*known);
+            news
+        });
+    }
+}
+
+/// Runs one projection until `stop`.
+pub async fn run(projection: Arc<dyn Projection>, pool: PgPool, pokes: Arc<Pokes>, checkpoints: Arc<Checkpoints>, stop: CancellationToken) {
+    let mut grown = pokes.log.subscribe();
+    let mut looks = 0;
+    while !stop.is_cancelled() {
+        grown.mark_unchanged();
+        let pause = match projection.turn(&pool).await {
+            Ok(Turn::Advanced { events, position }) => {
+                checkpoints.reached(projection.name(), position);
+                metrics::counter!("projection_events_total", "projection" => projection.name()).increment(events as u64);
+                if events as i64 == BATCH_MAX {
+                    continue;
+                }
+                looks = if events > 0 { 0 } else { looks + 1 };
+                AGAIN_MS.get(looks).copied().unwrap_or_else(|| rand::rng().random_range(IDLE_MS))
+            }
+            Ok(Turn::NotOurs) => rand::rng().random_range(IDLE_MS),
+            Err(error) => {
+                tracing::warn!(projection = projection.name(), %error, "A projection could not take its turn");
+                1_000
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+            Ok(()) = grown.changed() => looks = 0,
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Waits by what this node knows, and by the checkpoints' table for what other nodes project.
+pub struct PgCatchUp {
+    /// The database.
+    pub pool: PgPool,
+    /// What this node knows.
+    pub checkpoints: Arc<Checkpoints>,
+}
+
+#[async_trait]
+impl CatchUp for PgCatchUp {
+    async fn wait(&self, models: &[&'static str], position: Position) -> bool {
+        let all = async {
+            for name in models {
+                self.wait_for(name, position).await;
+            }
+        };
+        tokio::time::timeout(WAIT_MAX, all).await.is_ok()
+    }
+}
+
+impl PgCatchUp {
+    async fn wait_for(&self, name: &'static str, position: Position) {
+        let mut known = self.checkpoints.channel(name).subscribe();
+        loop {
+            if *known.borrow_and_update() >= position {
+                return;
+            }
+            if tokio::time::timeout(Duration::from_millis(100), known.changed()).await.is_err()
+                && let Ok(reached) = self.stored(name).await
+            {
+                self.checkpoints.reached(name, reached);
+            }
+        }
+    }
+
+    async fn stored(&self, name: &str) -> Result<Position, sqlx::Error> {
+        let row = sqlx::query("select log_epoch, transaction_id::text as transaction_text, position from projections where name = $1")
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await?;
+        let transaction: String = row.try_get("transaction_text")?;
+        Ok(Position {
+            epoch: row.try_get("log_epoch")?,
+            transaction: transaction.parse().unwrap_or_default(),
+            number: row.try_get("position")?,
+        })
+    }
+}
+
+/// Makes the checkpoints of projections that are new.
+///
+/// # Errors
+/// The database.
+pub async fn register(pool: &PgPool, names: &[&str]) -> Result<(), sqlx::Error> {
+    sqlx::query("insert into projections (name) select * from unnest($1::text[]) on conflict do nothing")
+        .bind(names)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
