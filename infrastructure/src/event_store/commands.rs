@@ -98,7 +98,7 @@ where
             }),
             once: along.once.clone(),
             mark: along.mark.clone(),
-            conclude: along.conclude,
+            conclude: along.conclude.clone(),
             effects,
         };
         let (sends, later) = (append.effects.len(), append.events.len());
