@@ -46,7 +46,7 @@ pub struct PgCommands<A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
-impl<A: Reacts + Clone> PgCommands<A>
+impl<A: Reacts + Clone + 'static> PgCommands<A>
 where
     A::Command: Clone,
 {
