@@ -10,7 +10,7 @@ create table webhook_journal (
     source      text        not null,
     body        bytea       not null,
     -- the lines whose secret signed the body
-    lines       text[]      not null,
+    lines       json        not null,
     owner       uuid        not null,
     state       smallint    not null default 0,
     attempts    integer     not null default 0,

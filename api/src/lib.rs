@@ -4,6 +4,7 @@
 //! logged and never sent.
 
 pub mod app;
+pub mod config;
 pub mod error;
 pub mod middleware;
 pub mod openapi;

@@ -12,6 +12,8 @@ use domain::shared::inbound::InboundMessage;
 use domain::shared::provider_error::ProviderError;
 use serde_json::Value;
 
+use crate::error::AppResult;
+
 /// A sending line with the credential to use it.
 #[derive(Clone)]
 pub struct Line {
@@ -125,4 +127,34 @@ pub enum InboundItem {
         /// The element itself.
         element: Value,
     },
+}
+
+/// Why a webhook is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Intake {
+    /// The signature is missing or belongs to other bytes.
+    #[error("the signature does not fit the body")]
+    BadSignature,
+    /// It is larger than any webhook.
+    #[error("the webhook is too large")]
+    TooLarge,
+    /// It could not be stored; the provider sends it again.
+    #[error("the webhook cannot be stored; send it again")]
+    Unavailable,
+}
+
+/// Takes a provider's webhooks: stored first, understood later.
+#[async_trait]
+pub trait WebhookIntake: Send + Sync {
+    /// Whether the provider may register us with this verify token.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn handshake(&self, verify_token: &str) -> AppResult<bool>;
+
+    /// Stores a webhook exactly as it came.
+    ///
+    /// # Errors
+    /// It is not genuine, too large, or cannot be stored.
+    async fn accept(&self, body: &[u8], signature: Option<&str>) -> Result<(), Intake>;
 }

@@ -35,7 +35,7 @@ pub fn outbound_key(provider_message_id: &str) -> String {
 }
 
 /// A message on its way out that a command concludes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclude {
     /// By who holds its lease; a lost lease refuses the command.
     Leased {
@@ -43,6 +43,15 @@ pub enum Conclude {
         id: i64,
         /// The lease.
         token: Uuid,
+    },
+    /// By who holds its lease, as a dead letter that a person may send again.
+    Buried {
+        /// The outbox row.
+        id: i64,
+        /// The lease.
+        token: Uuid,
+        /// Why.
+        error: String,
     },
     /// By the message, whoever holds it: the channel told us what became of it.
     Told(MessageId),

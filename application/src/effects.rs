@@ -52,6 +52,8 @@ pub enum Effect {
         work: Work,
         /// When.
         run_at: DateTime<Utc>,
+        /// Newer work with the same key takes the place of older; without a key it stands alone.
+        key: Option<String>,
     },
 }
 
@@ -90,6 +92,8 @@ impl Reacts for Conversation {
             ConversationEvent::FlowRunWaiting { run_id, step, resume_at, .. } => Some(Effect::Later {
                 work: Work::Timer { conversation, run_id: *run_id, step: *step },
                 run_at: *resume_at,
+                // One timer a conversation: only its newest wait can still be resumed.
+                key: Some(format!("timer:{conversation}")),
             }),
             ConversationEvent::LeadUpdateRequested { change, at, .. } => {
                 let begun = state.begun().ok()?;
@@ -98,7 +102,7 @@ impl Reacts for Conversation {
                     name: begun.name.clone(),
                     change: change.clone(),
                 };
-                Some(Effect::Later { work, run_at: *at })
+                Some(Effect::Later { work, run_at: *at, key: None })
             }
             ConversationEvent::Started { .. }
             | ConversationEvent::ContactChanged { .. }

@@ -172,7 +172,7 @@ impl Identity {
     /// They cannot be stored.
     pub async fn rotate_api_key(&self, session: &Session) -> AppResult<ApiAccess> {
         let known = self.users.api_client_of(session.user).await?;
-        let (fresh_id, key, key_hash) = self.keys.make();
+        let (fresh_id, key, key_hash) = self.keys.make()?;
         let client_id = known.map_or(fresh_id, |client| client.client_id);
         let rotated_at = self.clock.now();
         let client = ApiClient { user: session.user, client_id, key_hash, rotated_at };

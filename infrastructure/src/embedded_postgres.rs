@@ -75,7 +75,11 @@ pub async fn start_with(
     let (dir, fast) = (data_dir.clone(), settings.fast);
     let (place, user) = spawn_blocking(move || Place::prepare(&dir, fast)).await??;
     if place.moved {
-        announce(&format!("PostgreSQL's user cannot enter {}; its files are in {}", data_dir.display(), place.home.display()));
+        announce(&format!(
+            "PostgreSQL's user cannot enter {}; its files are in {}",
+            data_dir.display(),
+            place.home.display()
+        ));
     }
     let binaries = programs::find(&place, &user, &announce).await?;
     if place.major()?.is_none() {

@@ -162,10 +162,12 @@ impl MetaSandbox {
             | Behaviour::Late
             | Behaviour::Broken => (!window_open).then_some(WINDOW_CLOSED),
         };
-        let order: &[DeliveryStatus] = match (code, behaviour) {
-            (Some(_), _) => &[Failed],
-            (None, Behaviour::OutOfOrder) => &[Read, Delivered, Sent],
-            (None, _) => &[Sent, Delivered, Read],
+        let order: &[DeliveryStatus] = if code.is_some() {
+            &[Failed]
+        } else if behaviour == Behaviour::OutOfOrder {
+            &[Read, Delivered, Sent]
+        } else {
+            &[Sent, Delivered, Read]
         };
         let copies = if behaviour == Behaviour::Twice { 2 } else { 1 };
         let delay = Duration::from_millis(self.shared.config.status_delay_ms);

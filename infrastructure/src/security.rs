@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod jwt;
 pub mod master_key;
 pub mod password;
+pub mod ports;
 pub mod secret_box;
 pub mod signatures;
 

@@ -188,7 +188,10 @@ pub trait Tokens: Send + Sync {
 /// API keys.
 pub trait ApiKeys: Send + Sync {
     /// A fresh client id, key, and the key's hash.
-    fn make(&self) -> (String, String, String);
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    fn make(&self) -> AppResult<(String, String, String)>;
     /// Whether the key belongs to the hash, in constant time.
     fn verify(&self, hash: Option<&str>, key: &str) -> bool;
 }

@@ -110,7 +110,7 @@ impl Reader {
         }
         let kind_name = raw.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let empty = Value::Object(Map::new());
-        let data = raw.get("data").unwrap_or(&empty);
+        let data = raw.get("data").filter(|data| !data.is_null()).unwrap_or(&empty);
         let kind = self.kind(key, &kind_name, data);
         let targets = self.targets(key, raw, data, kind.as_deref(), module);
         Node { kind_name, kind: kind.unwrap_or_else(|| Box::new(Unknown)), targets }
@@ -190,7 +190,9 @@ impl Reader {
         for link in &port.links {
             match &link.node {
                 Some(node) if module.contains_key(node) => targets.push(node.clone()),
-                Some(node) => self.field_problem(key, port.name, format!("node `{node}` does not exist in this module")),
+                Some(node) => {
+                    self.field_problem(key, port.name, format!("node `{node}` does not exist in this module"))
+                }
                 None => self.field_problem(key, port.name, "a connection names no node"),
             }
         }

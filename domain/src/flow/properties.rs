@@ -18,7 +18,10 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("trigger_message", json!({})),
         ("send_text", json!({"text": "Hi {{ name }} {{ n }}"})),
         ("send_template", json!({"templateName": "t", "language": "he", "params": ["{{ n }}"]})),
-        ("send_buttons", json!({"body": "b", "buttons": [{"title": "a"}, {"title": "b"}], "timeoutSec": 5, "saveAs": "n"})),
+        (
+            "send_buttons",
+            json!({"body": "b", "buttons": [{"title": "a"}, {"title": "b"}], "timeoutSec": 5, "saveAs": "n"}),
+        ),
         ("ask", json!({"text": "?", "expect": "number", "saveAs": "n"})),
         ("wait_reply", json!({"saveAs": "name"})),
         ("delay", json!({"until": "02:30"})),
@@ -54,9 +57,16 @@ fn export(plan: &Plan) -> Value {
     let samples = samples();
     let node = |(index, (sample, targets)): (usize, &(usize, Vec<usize>))| {
         let (name, data) = &samples[*sample];
-        let outputs: Map<String, Value> = targets.iter().enumerate().map(|(port, to)| {
-            (format!("output_{}", port + 1), json!({"connections": [{"node": to.to_string(), "output": "input_1"}]}))
-        }).collect();
+        let outputs: Map<String, Value> = targets
+            .iter()
+            .enumerate()
+            .map(|(port, to)| {
+                (
+                    format!("output_{}", port + 1),
+                    json!({"connections": [{"node": to.to_string(), "output": "input_1"}]}),
+                )
+            })
+            .collect();
         (index.to_string(), json!({"id": index, "name": name, "data": data, "inputs": {}, "outputs": outputs}))
     };
     json!({"drawflow": {"Home": {"data": plan.iter().enumerate().map(node).collect::<Map<_, _>>()}}})

@@ -95,25 +95,28 @@ pub fn render(text: &str, values: &Values<'_>) -> Rendered {
 fn try_render(text: &str, values: &Values<'_>) -> Result<Rendered, Error> {
     let template = ENVIRONMENT.template_from_str(text)?;
     let captured = template.render_captured(values.context())?;
-    let warnings = match captured.state().get_temp(MISSING) {
-        Some(_) => missing(text, values),
-        None => Vec::new(),
-    };
+    let printed_nothing = captured.state().get_temp(MISSING).is_some();
+    let mut warnings = if printed_nothing || !text.contains("{%") { missing(text, values) } else { Vec::new() };
+    if printed_nothing && warnings.is_empty() {
+        warnings.push("a variable is missing".to_owned());
+    }
     Ok(Rendered { text: captured.into_output(), warnings })
 }
 
-/// Which of the printed paths lead nowhere.
+/// Which of the printed paths lead nowhere and have no default.
 fn missing(text: &str, values: &Values<'_>) -> Vec<String> {
     let paths = text.split("{{").skip(1).filter_map(|after| {
         let inside = after.split("}}").next()?.trim_matches(['-', '+', ' ', '\n', '\t']);
         let (path, filters) = inside.split_once('|').unwrap_or((inside, ""));
         let has_default = filters.split('|').any(|f| f.trim().starts_with("default") || f.trim().starts_with("d("));
-        (!has_default && lookup(path, values).is_none()).then(|| path.trim().to_owned())
+        let path = path.trim();
+        (is_path(path) && !has_default && lookup(path, values).is_none()).then_some(path)
     });
-    let mut named: Vec<String> = paths.map(|path| format!("variable `{path}` is missing")).collect();
-    named.dedup();
-    if named.is_empty() {
-        named.push("a variable is missing".to_owned());
+    let mut named: Vec<String> = Vec::new();
+    for warning in paths.map(|path| format!("variable `{path}` is missing")) {
+        if !named.contains(&warning) {
+            named.push(warning);
+        }
     }
     named
 }
@@ -127,7 +130,7 @@ fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &minijinja::Val
     if value.is_none() {
         return Ok(());
     }
-    if matches!(value.kind(), ValueKind::Map | ValueKind::Seq) {
+    if matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Bool) {
         let json = serde_json::to_string(value)
             .map_err(|error| Error::new(ErrorKind::BadSerialization, "not JSON").with_source(error))?;
         return Ok(out.write_str(&json)?);
@@ -143,11 +146,14 @@ pub fn lookup(path: &str, values: &Values<'_>) -> Option<Value> {
 
 /// The value a path leads to inside a JSON value.
 pub fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split(['.', '[', ']']).map(str::trim).filter(|part| !part.is_empty()).try_fold(value, |value, part| match value {
-        Value::Object(fields) => fields.get(part.trim_matches(['"', '\''])),
-        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    })
+    path.split(['.', '[', ']']).map(str::trim).filter(|part| !part.is_empty()).try_fold(
+        value,
+        |value, part| match value {
+            Value::Object(fields) => fields.get(part.trim_matches(['"', '\''])),
+            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        },
+    )
 }
 
 fn split_root(path: &str) -> (&str, &str) {
@@ -157,9 +163,14 @@ fn split_root(path: &str) -> (&str, &str) {
 /// The path of a text that is one `{{ path }}` and nothing else.
 pub fn single_path(text: &str) -> Option<&str> {
     let path = text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
-    let plain = path.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
-    plain.then_some(path)
+    is_path(path).then_some(path)
+}
+
+fn is_path(text: &str) -> bool {
+    let is_constant = matches!(text.to_lowercase().as_str(), "true" | "false" | "none");
+    !is_constant
+        && text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'))
 }
 
 /// Whether a text parses and names only filters, tests and functions there are.
@@ -225,16 +236,20 @@ mod tests {
             filled("{{ name }}{{ nick }}{{ order.x.y.z }}{{ lead.phone | upper }}{{ a | default(1) }}"),
             Rendered {
                 text: "Dana1".into(),
-                warnings: ["nick", "order.x.y.z"].map(|v| format!("variable `{v}` is missing")).into(),
+                warnings: ["nick", "order.x.y.z", "lead.phone"].map(|v| format!("variable `{v}` is missing")).into(),
             }
         );
         assert_eq!(filled("{{ trigger.x }}").warnings, ["variable `trigger.x` is missing"]);
         assert_eq!(filled("{{ trigger }}").text, "");
+        assert_eq!(filled("{{ nick ~ '' }}{{ 'a' }}{{ true }}").warnings, Vec::<String>::new());
+        let guarded = "{% if nick %}{{ nick }}{% endif %}{% for i in order.items %}{{ i.sku }}{% endfor %}";
+        assert_eq!(filled(guarded), Rendered { text: "A1".into(), warnings: vec![] });
     }
 
     #[test]
     fn what_fails_renders_empty_and_warns() {
-        for template in ["{{ name", "{{ 1 / 0 }}", "{{ x | nothing }}", "{% for i in range(9000) %}{{ i }}{% endfor %}"] {
+        for template in ["{{ name", "{{ 1 / 0 }}", "{{ x | nothing }}", "{% for i in range(9000) %}{{ i }}{% endfor %}"]
+        {
             let rendered = filled(template);
             assert_eq!(rendered.text, "", "{template}");
             assert_eq!(rendered.warnings.len(), 1, "{template}");

@@ -38,13 +38,11 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.node_id {
-            Some(node) => write!(f, "node {node}: ")?,
-            None => {}
+        if let Some(node) = &self.node_id {
+            write!(f, "node {node}: ")?;
         }
-        match &self.field {
-            Some(field) => write!(f, "{field}: ")?,
-            None => {}
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
         }
         f.write_str(&self.reason)
     }

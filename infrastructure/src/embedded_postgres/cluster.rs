@@ -109,7 +109,8 @@ impl Cluster {
     fn configure(&self, settings: &Settings) -> anyhow::Result<()> {
         let socket_dir = self.place.socket_dir.display().to_string().replace('\'', "''");
         let durability = if settings.fast { FAST } else { DURABLE };
-        let text = format!("# Written on every start.\n{CONFIGURATION}{durability}unix_socket_directories = '{socket_dir}'\n");
+        let text =
+            format!("# Written on every start.\n{CONFIGURATION}{durability}unix_socket_directories = '{socket_dir}'\n");
         let path = self.place.home.join("flowbot.conf");
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;

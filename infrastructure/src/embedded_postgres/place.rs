@@ -142,7 +142,11 @@ fn create_owned(dir: &Path, user: &ServerUser) -> anyhow::Result<()> {
         Ok(()) => user.own(dir, 0o700),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let found = fs::symlink_metadata(dir)?;
-            ensure!(found.is_dir() && [0, user.uid].contains(&found.uid()), "{} belongs to somebody else", dir.display());
+            ensure!(
+                found.is_dir() && [0, user.uid].contains(&found.uid()),
+                "{} belongs to somebody else",
+                dir.display()
+            );
             user.own(dir, 0o700)
         }
         Err(error) => Err(error).with_context(|| format!("cannot make {}", dir.display())),

@@ -61,7 +61,12 @@ fn needed(wanted: Option<u32>) -> String {
 }
 
 /// The one error about missing programs, with the three ways out.
-fn nothing_to_run(place: &Place, wanted: Option<u32>, tried: &NoneFits, fetch: Option<&anyhow::Error>) -> anyhow::Error {
+fn nothing_to_run(
+    place: &Place,
+    wanted: Option<u32>,
+    tried: &NoneFits,
+    fetch: Option<&anyhow::Error>,
+) -> anyhow::Error {
     let fetch = fetch.map(|error| format!(", and fetching it failed ({error})")).unwrap_or_default();
     let install = wanted.map_or_else(|| "postgresql".to_owned(), |major| format!("postgresql-{major}"));
     anyhow!(
@@ -86,8 +91,10 @@ mod tests {
             log_dir: "/data/postgres/log".into(),
             moved: false,
         };
-        let text = nothing_to_run(&place, Some(16), &NoneFits::default(), Some(&anyhow!("no Python was found"))).to_string();
-        for part in ["PostgreSQL 16", "no Python", "apt-get install postgresql-16", "POSTGRES_BIN_DIR", "DATABASE_URL"] {
+        let text =
+            nothing_to_run(&place, Some(16), &NoneFits::default(), Some(&anyhow!("no Python was found"))).to_string();
+        for part in ["PostgreSQL 16", "no Python", "apt-get install postgresql-16", "POSTGRES_BIN_DIR", "DATABASE_URL"]
+        {
             assert!(text.contains(part), "{part} is not in: {text}");
         }
         assert!(!text.contains('\n'));

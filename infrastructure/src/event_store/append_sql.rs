@@ -26,6 +26,11 @@ with taken as (
     delete from outbox o using unnest($6::int[], $7::bigint[], $8::uuid[]) as c(command, id, token)
      where o.id = c.id and o.lease_token = c.token
     returning o.id
+), buried as (
+    update outbox o set state = 4, last_error = b.error, lease_token = null, lease_until = null
+      from unnest($37::int[], $38::bigint[], $39::uuid[], $40::text[]) as b(command, id, token, error)
+     where o.id = b.id and o.lease_token = b.token
+    returning o.id
 ), refused as (
     select k.command, 'key' as reason
       from unnest($1::int[], $2::uuid[], $3::text[]) as k(command, tenant, key)
@@ -33,6 +38,9 @@ with taken as (
     union all
     select c.command, 'lease' from unnest($6::int[], $7::bigint[]) as c(command, id)
      where not exists (select from held h where h.id = c.id)
+    union all
+    select b.command, 'lease' from unnest($37::int[], $38::bigint[]) as b(command, id)
+     where not exists (select from buried d where d.id = b.id)
 ), appended as (
     insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
     select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata
@@ -61,7 +69,8 @@ with taken as (
     select j.tenant, j.key, j.work, j.run_at
       from unnest($32::int[], $33::uuid[], $34::text[], $35::json[], $36::timestamptz[]) as j(command, tenant, key, work, run_at)
      where j.command not in (select command from refused)
-    on conflict (key) do nothing
+    on conflict (key) do update
+       set work = excluded.work, run_at = excluded.run_at, attempts = 0, locked_until = null, lock_token = null, dead = false
 )
 select aggregate_id, aggregate_type, log_epoch, transaction_id::text, global_position, null::int as command, null::text as reason
   from appended
@@ -78,6 +87,7 @@ struct Columns {
     told: Vec<Uuid>,
     sends: Sends,
     later: (Vec<i32>, Vec<Uuid>, Vec<String>, Vec<Value>, Vec<DateTime<Utc>>),
+    buried: (Vec<i32>, Vec<i64>, Vec<Uuid>, Vec<String>),
 }
 
 #[derive(Default)]
@@ -125,11 +135,17 @@ impl Columns {
                 keys.reference.push(once.reference.clone());
             }
         }
-        match append.conclude {
+        match &append.conclude {
             Some(Conclude::Leased { id, token }) => {
                 self.held.0.push(command);
-                self.held.1.push(id);
-                self.held.2.push(token);
+                self.held.1.push(*id);
+                self.held.2.push(*token);
+            }
+            Some(Conclude::Buried { id, token, error }) => {
+                self.buried.0.push(command);
+                self.buried.1.push(*id);
+                self.buried.2.push(*token);
+                self.buried.3.push(error.clone());
             }
             Some(Conclude::Told(message)) => self.told.push(message.0),
             None => {}
@@ -163,11 +179,11 @@ impl Columns {
                 sends.recipient.push(json(&dispatch.recipient));
                 sends.content.push(json(&dispatch.content));
             }
-            Effect::Later { work, run_at } => {
+            Effect::Later { work, run_at, key } => {
                 self.later.0.push(command);
                 self.later.1.push(tenant);
-                // One effect of one append: the same decision written twice meets here.
-                self.later.2.push(format!("{}:{}:{}:{n}", append.aggregate_type, append.stream, append.expected + 1));
+                let own = || format!("{}:{}:{}:{n}", append.aggregate_type, append.stream, append.expected + 1);
+                self.later.2.push(key.clone().unwrap_or_else(own));
                 self.later.3.push(json(work));
                 self.later.4.push(*run_at);
             }
@@ -185,7 +201,7 @@ pub(super) async fn execute(pool: &PgPool, appends: &[&Append]) -> Result<Vec<Ap
     for (command, append) in (0..).zip(appends) {
         columns.add(command, append);
     }
-    let Columns { once, held, events, mark, told, sends, later } = columns;
+    let Columns { once, held, events, mark, told, sends, later, buried } = columns;
     let rows = sqlx::query(APPEND)
         .bind(once.command)
         .bind(once.tenant)
@@ -223,6 +239,10 @@ pub(super) async fn execute(pool: &PgPool, appends: &[&Append]) -> Result<Vec<Ap
         .bind(later.2)
         .bind(later.3)
         .bind(later.4)
+        .bind(buried.0)
+        .bind(buried.1)
+        .bind(buried.2)
+        .bind(buried.3)
         .fetch_all(pool)
         .await?;
     let mut results: Vec<AppendResult> = appends.iter().map(|_| Ok(None)).collect();

@@ -46,7 +46,7 @@ pub struct PgCommands<A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
-impl<A: Reacts + Clone> PgCommands<A>
+impl<A: Reacts + Clone + 'static> PgCommands<A>
 where
     A::Command: Clone,
 {
@@ -98,7 +98,7 @@ where
             }),
             once: along.once.clone(),
             mark: along.mark.clone(),
-            conclude: along.conclude,
+            conclude: along.conclude.clone(),
             effects,
         };
         let (sends, later) = (append.effects.len(), append.events.len());

@@ -350,4 +350,43 @@ mod tests {
         );
         assert_eq!(check(b"{").err().map(|refusal| refusal.code), Some(100));
     }
+
+    /// Requests as Meta's own specification shows them, where a collection of them lies beside the project:
+    /// all are taken but those with a placeholder for a link and the list that leaves its type
+    /// out; a text may, for that is the type when none is given.
+    #[test]
+    fn the_requests_of_metas_specification_are_taken() {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../shared/fixtures/graph_request"
+        );
+        let Ok(listing) = std::fs::read_dir(folder) else {
+            println!("no shared requests beside the project: nothing checked");
+            return;
+        };
+        for file in listing.map(|file| file.expect("readable").path()) {
+            let name = file
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            if !name.starts_with("send_message_send") || !name.contains("metaopenapi") {
+                continue;
+            }
+            let body: Value =
+                serde_json::from_slice(&std::fs::read(&file).expect("readable")).expect("JSON");
+            let typed = ["type", "status", "text"]
+                .iter()
+                .any(|key| body.get(key).is_some());
+            let placeholder = body[body["type"].as_str().unwrap_or_default()]["link"]
+                .as_str()
+                .is_some_and(|link| !link.starts_with("http://") && !link.starts_with("https://"));
+            let checked = check(body.to_string().as_bytes());
+            assert_eq!(
+                checked.is_ok(),
+                typed && !placeholder,
+                "{name}: {checked:?}"
+            );
+        }
+    }
 }

@@ -171,7 +171,8 @@ mod tests {
 
     fn issued() -> (SessionTokens, String) {
         let tokens = SessionTokens::new(&[1; 32]);
-        let token = tokens.issue(Audience::Session, &subject(), Uuid::from_u128(4), at(0), TimeDelta::minutes(15)).unwrap();
+        let token =
+            tokens.issue(Audience::Session, &subject(), Uuid::from_u128(4), at(0), TimeDelta::minutes(15)).unwrap();
         (tokens, token)
     }
 

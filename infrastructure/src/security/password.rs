@@ -20,7 +20,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// Stands in for the hash of a user who does not exist; nothing is known to lead to it.
-const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const DUMMY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The hash to store for `password`, as a PHC string with its own random salt.
 ///
@@ -53,7 +54,8 @@ pub async fn verify_or_dummy(stored: Option<&str>, password: &str) -> anyhow::Re
     let password = password.to_owned();
     let _slot = SLOTS.acquire().await?;
     let matches = spawn_blocking(move || {
-        let parsed = PasswordHash::new(&stored).map_err(|error| anyhow!("a stored password hash is malformed: {error}"))?;
+        let parsed =
+            PasswordHash::new(&stored).map_err(|error| anyhow!("a stored password hash is malformed: {error}"))?;
         Ok::<_, anyhow::Error>(argon2().verify_password(password.as_bytes(), &parsed).is_ok())
     })
     .await

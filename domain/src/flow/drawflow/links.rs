@@ -51,7 +51,8 @@ pub fn asymmetries(module: &Map<String, Value>) -> Vec<Problem> {
     let only_output = from_outputs.difference(&from_inputs).filter(|line| module.contains_key(&line.to));
     let only_input = from_inputs.difference(&from_outputs);
     let told = only_output.map(|line| line.problem(&line.from, "only its output knows this line; it counts"));
-    told.chain(only_input.map(|line| line.problem(&line.to, "only its input knows this line; it does not count"))).collect()
+    told.chain(only_input.map(|line| line.problem(&line.to, "only its input knows this line; it does not count")))
+        .collect()
 }
 
 fn number(port: &str) -> Option<usize> {
@@ -64,7 +65,8 @@ fn ports<'a>(raw: &'a Value, side: &str, other_port: &str) -> Vec<Port<'a>> {
         node: link.get("node").map(id_text),
         port: link.get(other_port).and_then(Value::as_str).unwrap_or_default(),
     };
-    let links = |port: &'a Value| port.get("connections").and_then(Value::as_array).into_iter().flatten().map(link).collect();
+    let links =
+        |port: &'a Value| port.get("connections").and_then(Value::as_array).into_iter().flatten().map(link).collect();
     let mut ports: Vec<Port<'a>> = ports.iter().map(|(name, port)| Port { name, links: links(port) }).collect();
     ports.sort_by_key(|port| number(port.name));
     ports
@@ -107,5 +109,6 @@ fn lines(key: &str, raw: &Value, end: End) -> Vec<Line> {
         Line { from, output, to, input }
     };
     let all = ports(raw, side, other_port).into_iter();
-    all.flat_map(|Port { name, links }| links.into_iter().map(move |link| line(name, link)).collect::<Vec<_>>()).collect()
+    all.flat_map(|Port { name, links }| links.into_iter().map(move |link| line(name, link)).collect::<Vec<_>>())
+        .collect()
 }

@@ -85,9 +85,8 @@ impl Ask {
             Value::String(_) if self.counts_characters() => Some(text.chars().count() as f64),
             Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
         };
-        let within = size.is_none_or(|size| {
-            self.min.is_none_or(|min| size >= min) && self.max.is_none_or(|max| size <= max)
-        });
+        let within =
+            size.is_none_or(|size| self.min.is_none_or(|min| size >= min) && self.max.is_none_or(|max| size <= max));
         let matches = self.wanted_pattern().is_none_or(|pattern| pattern::found(pattern, text));
         (within && matches).then_some(value)
     }
@@ -200,8 +199,14 @@ mod tests {
     #[test]
     fn an_answer_of_another_kind_is_refused() {
         for (expect, text) in [
-            ("text", " "), ("number", "many"), ("email", "d@"), ("phone", "050"), ("date", "soon"), ("time", "noon"),
-            ("location", "here"), ("media", "file.png"),
+            ("text", " "),
+            ("number", "many"),
+            ("email", "d@"),
+            ("phone", "050"),
+            ("date", "soon"),
+            ("time", "noon"),
+            ("location", "here"),
+            ("media", "file.png"),
         ] {
             assert_eq!(typed_as(expect, text), None, "{expect}");
         }

@@ -85,10 +85,11 @@ mod tests {
 
     fn until(data: Value) -> String {
         let mut run = testing::run();
-        run.variables = json!({"start": "2026-01-12T09:00:00+02:00", "day": "2026-01-12", "past": "2020-01-01", "word": "soon"})
-            .as_object()
-            .cloned()
-            .unwrap();
+        run.variables =
+            json!({"start": "2026-01-12T09:00:00+02:00", "day": "2026-01-12", "past": "2020-01-01", "word": "soon"})
+                .as_object()
+                .cloned()
+                .unwrap();
         match testing::outcome(&testing::node::<Delay>(data), &run, None).0 {
             Next::Wait(Wait { until: Some(until), .. }) => until.to_rfc3339(),
             other => panic!("{other:?}"),

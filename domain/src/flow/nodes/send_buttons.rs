@@ -118,7 +118,9 @@ mod tests {
         let node: SendButtons = testing::node(json!({"body": "Which?", "buttons": buttons}));
         assert_eq!(node.exits(), ["Option 1", "Option 2", "Option 3", "Option 4", "other", "timeout"]);
         let (_, actions, _, _) = testing::outcome(&node, &testing::run(), None);
-        assert!(matches!(&actions[..], [Action::Send(OutboundContent::List { sections, .. })] if sections[0].rows.len() == 4));
+        assert!(
+            matches!(&actions[..], [Action::Send(OutboundContent::List { sections, .. })] if sections[0].rows.len() == 4)
+        );
     }
 
     #[test]
@@ -129,6 +131,9 @@ mod tests {
         let wrong = testing::wrong_fields(&node);
         assert_eq!(wrong, ["body", "buttons[1].title", "buttons[2].title", "buttons[1].id", "buttons[2].id"]);
         let eleven: Vec<_> = (0..11).map(|n| json!({"title": n.to_string()})).collect();
-        assert_eq!(testing::wrong_fields(&testing::node::<SendButtons>(json!({"body": "b", "buttons": eleven}))), ["buttons"]);
+        assert_eq!(
+            testing::wrong_fields(&testing::node::<SendButtons>(json!({"body": "b", "buttons": eleven}))),
+            ["buttons"]
+        );
     }
 }

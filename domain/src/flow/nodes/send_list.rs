@@ -153,8 +153,14 @@ mod tests {
     fn it_is_checked() {
         let rows = |from: usize, to: usize| (from..to).map(|n| json!({"title": n.to_string()})).collect::<Vec<_>>();
         assert!(wrong(json!([{"rows": rows(0, 10)}])).is_empty());
-        assert_eq!(wrong(json!([{"title": "a", "rows": rows(0, 6)}, {"title": "b", "rows": rows(6, 11)}])), ["sections"]);
-        assert_eq!(wrong(json!([{"rows": rows(0, 1)}, {"title": "b", "rows": rows(0, 1)}])), ["sections[0].title", "rows[1].id"]);
+        assert_eq!(
+            wrong(json!([{"title": "a", "rows": rows(0, 6)}, {"title": "b", "rows": rows(6, 11)}])),
+            ["sections"]
+        );
+        assert_eq!(
+            wrong(json!([{"rows": rows(0, 1)}, {"title": "b", "rows": rows(0, 1)}])),
+            ["sections[0].title", "rows[1].id"]
+        );
         assert_eq!(wrong(json!([])), ["sections"]);
     }
 }

@@ -63,6 +63,9 @@ mod tests {
         let node: SetVariable = testing::node(json!({"assignments": [
             {"name": "", "value": "{{"}, {"name": "lead", "value": 1}, {"name": "a", "value": ["{{"]},
         ]}));
-        assert_eq!(testing::wrong_fields(&node), ["assignments[0].name", "assignments[0].value", "assignments[1].name"]);
+        assert_eq!(
+            testing::wrong_fields(&node),
+            ["assignments[0].name", "assignments[0].value", "assignments[1].name"]
+        );
     }
 }

@@ -48,7 +48,11 @@ pub fn node<K: serde::de::DeserializeOwned>(data: Value) -> K {
 }
 
 /// What entering a node, or resuming it with an input, does in a run.
-pub fn outcome(kind: &dyn NodeKind, run: &Run, input: Option<&Input<'_>>) -> (Next, Vec<Action>, Variables, Vec<String>) {
+pub fn outcome(
+    kind: &dyn NodeKind,
+    run: &Run,
+    input: Option<&Input<'_>>,
+) -> (Next, Vec<Action>, Variables, Vec<String>) {
     let env = env();
     let mut step = Step::new(run, &env);
     let next = match input {

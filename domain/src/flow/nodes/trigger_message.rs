@@ -18,15 +18,6 @@ string_enum! {
     }
 }
 
-/// Why a message starts the flow; a keyword comes before a catch-all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MatchKind {
-    /// It asks for no keyword.
-    CatchAll,
-    /// A keyword was found.
-    Keyword,
-}
-
 /// `{"keywords": ["price", "hours"], "match": "any_word", "channels": ["whatsapp"], "priority": 10}`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -40,7 +31,7 @@ pub struct TriggerMessage {
     pub channels: Vec<Channel>,
     /// The higher one wins among several that match.
     pub priority: i64,
-    /// Whether a keyword takes the place of a run that waits.
+    /// Whether a keyword takes the place of a run that waits; a catch-all never does.
     pub beats_waiting_run: bool,
 }
 
@@ -57,21 +48,16 @@ impl Default for TriggerMessage {
 }
 
 impl TriggerMessage {
-    /// Whether a message starts the flow, and why. A catch-all also takes messages without text.
-    pub fn matches(&self, text: Option<&str>, channel: Channel) -> Option<MatchKind> {
-        if !self.channels.is_empty() && !self.channels.contains(&channel) {
-            return None;
-        }
-        if self.keywords.is_empty() {
-            return Some(MatchKind::CatchAll);
-        }
-        let text = text?;
-        self.keywords.iter().any(|keyword| self.finds(keyword, text)).then_some(MatchKind::Keyword)
+    /// Whether it asks for keywords; otherwise it is a catch-all.
+    pub fn is_keyword(&self) -> bool {
+        !self.keywords.is_empty()
     }
 
-    /// Whether a message that matches takes the place of a waiting run: a catch-all never does.
-    pub fn takes_over(&self, kind: MatchKind) -> bool {
-        self.beats_waiting_run && kind == MatchKind::Keyword
+    /// Whether a message starts the flow. A catch-all also takes messages without text.
+    pub fn matches(&self, text: Option<&str>, channel: Channel) -> bool {
+        let here = self.channels.is_empty() || self.channels.contains(&channel);
+        let found = |text| self.keywords.iter().any(|keyword| self.finds(keyword, text));
+        here && (!self.is_keyword() || text.is_some_and(found))
     }
 
     fn finds(&self, keyword: &str, text: &str) -> bool {
@@ -136,32 +122,41 @@ mod tests {
 
     fn finds(matching: &str, keyword: &str, text: &str) -> bool {
         let trigger: TriggerMessage = testing::node(json!({"keywords": ["zzz", keyword], "match": matching}));
-        trigger.matches(Some(text), Channel::Whatsapp) == Some(MatchKind::Keyword)
+        trigger.matches(Some(text), Channel::Whatsapp)
     }
 
     #[test]
     fn a_keyword_is_found_as_its_author_says() {
         for (matching, keyword, text) in [
-            ("any_word", "price", "What is the PRICE?"), ("any_word", "price list", "a price-list please"),
-            ("any_word", "מחיר", "מה מחיר?"), ("any_word", "👍", "ok👍"), ("exact", "hi", " Hi "),
-            ("contains", "rice", "prices"), ("starts_with", "order", "Order 12"), ("regex", "^order \\d+$", "ORDER 12"),
+            ("any_word", "price", "What is the PRICE?"),
+            ("any_word", "price list", "a price-list please"),
+            ("any_word", "מחיר", "מה מחיר?"),
+            ("any_word", "👍", "ok👍"),
+            ("exact", "hi", " Hi "),
+            ("contains", "rice", "prices"),
+            ("starts_with", "order", "Order 12"),
+            ("regex", "^order \\d+$", "ORDER 12"),
         ] {
             assert!(finds(matching, keyword, text), "{matching} {keyword}");
         }
         for (matching, keyword, text) in [
-            ("any_word", "rice", "prices"), ("any_word", "מחיר", "המחירון"), ("exact", "hi", "hi there"),
-            ("starts_with", "order", "my order"), ("regex", "(", "("),
+            ("any_word", "rice", "prices"),
+            ("any_word", "מחיר", "המחירון"),
+            ("exact", "hi", "hi there"),
+            ("starts_with", "order", "my order"),
+            ("regex", "(", "("),
         ] {
             assert!(!finds(matching, keyword, text), "{matching} {keyword}");
         }
     }
 
     #[test]
-    fn without_keywords_it_catches_all_and_takes_no_ones_place() {
+    fn without_keywords_it_catches_all() {
         let trigger: TriggerMessage = testing::node(json!({}));
-        assert_eq!(trigger.matches(None, Channel::Whatsapp), Some(MatchKind::CatchAll));
-        assert!(!trigger.takes_over(MatchKind::CatchAll));
-        assert!(trigger.takes_over(MatchKind::Keyword));
+        assert!(!trigger.is_keyword());
+        assert!(trigger.matches(None, Channel::Whatsapp));
+        let keyword: TriggerMessage = testing::node(json!({"keywords": ["a"]}));
+        assert!(keyword.is_keyword() && !keyword.matches(None, Channel::Whatsapp));
     }
 
     #[test]

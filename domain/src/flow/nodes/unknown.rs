@@ -15,6 +15,10 @@ impl NodeKind for Unknown {
         Vec::new()
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn enter(&self, _step: &mut Step<'_>) -> Next {
         Next::End { outcome: Outcome::Failed, detail: Some(UNKNOWN_KIND.to_owned()) }
     }

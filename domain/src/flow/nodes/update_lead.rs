@@ -49,7 +49,8 @@ fn apply(lead: &mut Value, change: &LeadChange) {
     let tags = lead.entry("tags").or_insert_with(|| json!([]));
     if let Value::Array(tags) = tags {
         tags.retain(|tag| !change.remove_tags.iter().any(|removed| tag == removed));
-        let added: Vec<Value> = change.add_tags.iter().map(|tag| json!(tag)).filter(|tag| !tags.contains(tag)).collect();
+        let added: Vec<Value> =
+            change.add_tags.iter().map(|tag| json!(tag)).filter(|tag| !tags.contains(tag)).collect();
         tags.extend(added);
     }
 }

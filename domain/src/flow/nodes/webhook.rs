@@ -176,7 +176,9 @@ impl FieldType {
         let text = typed::text_of(value);
         match self {
             Self::Text => Some(Value::String(text)),
-            Self::Number => value.is_number().then(|| value.clone()).or_else(|| typed::number(&text).map(Value::Number)),
+            Self::Number => {
+                value.is_number().then(|| value.clone()).or_else(|| typed::number(&text).map(Value::Number))
+            }
             Self::Boolean => typed::boolean(&text).map(Value::Bool),
             Self::Date => typed::date(text.get(..10).unwrap_or(&text)).map(|day| Value::String(day.to_string())),
             Self::Phone => typed::phone(&text).map(Value::String),

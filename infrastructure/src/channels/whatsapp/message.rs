@@ -43,11 +43,12 @@ struct Said {
 /// Reads a message; nothing it holds can make this fail.
 pub(super) fn read(message: &Value, id: String, sent_at: DateTime<Utc>) -> InboundMessage {
     let (kind, said) = said(message).unwrap_or_else(|| (InboundKind::Unsupported, Said::default()));
-    let raw = match kind {
-        InboundKind::Unsupported => Some(message.clone()),
-        _ => Some(with_kept(said.raw, message))
+    let raw = if kind == InboundKind::Unsupported {
+        Some(message.clone())
+    } else {
+        Some(with_kept(said.raw, message))
             .filter(|raw| !raw.is_empty())
-            .map(Value::Object),
+            .map(Value::Object)
     };
     InboundMessage {
         provider_message_id: id,

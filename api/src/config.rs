@@ -1,0 +1,150 @@
+//! What the operator decides: flags and environment variables, read here and nowhere else.
+
+mod cli;
+mod parse;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+pub use cli::{At, Cli, Command, NewUser, Options, UserCommand, UserRole};
+pub use parse::ConfigError;
+pub use secret::Secret;
+
+use parse::Variable;
+use secret::{Given, GivenSecret};
+
+/// What the built-in provider of the sandbox signs its webhooks with.
+pub const SANDBOX_APP_SECRET: &str = "sandbox-app-secret";
+/// What it shows in the handshake of the webhook.
+pub const SANDBOX_VERIFY_TOKEN: &str = "sandbox-verify-token";
+
+/// Which parts of FlowBot a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers HTTP.
+    pub api: bool,
+    /// Works off jobs and sends messages.
+    pub worker: bool,
+    /// Keeps the read models up to date.
+    pub projector: bool,
+}
+
+impl Roles {
+    /// Everything, the default.
+    pub const ALL: Self = Self { api: true, worker: true, projector: true };
+}
+
+/// The Graph API and our app there.
+#[derive(Debug, Clone)]
+pub struct MetaConfig {
+    /// The base address, without a slash at its end.
+    pub graph_url: String,
+    /// The version in its paths, as `v23.0`.
+    pub graph_version: String,
+    /// The app's id.
+    pub app_id: Option<String>,
+    /// The secret webhooks are signed with; without it none is taken.
+    pub app_secret: Option<Secret<String>>,
+    /// What the webhook's handshake has to show.
+    pub verify_token: Option<Secret<String>>,
+}
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to serve.
+    pub listen: SocketAddr,
+    /// The Postgres to use; none means a private cluster in `data_dir`.
+    pub database_url: Option<Secret<String>>,
+    /// Private cluster, generated keys, local uploads.
+    pub data_dir: PathBuf,
+    /// What the outside calls us, without a slash at its end.
+    pub public_url: String,
+    /// The master key; none means the one kept in `data_dir`.
+    pub secret_key: Option<Secret<[u8; 32]>>,
+    /// The name of the first administrator.
+    pub admin_username: String,
+    /// Their password; none means one that is generated and printed once.
+    pub admin_password: Option<Secret<String>>,
+    /// What this process runs.
+    pub roles: Roles,
+    /// What `/api/debug/*` asks for; without it that answers 404.
+    pub debug_key: Option<Secret<String>>,
+    /// Whether every provider is the built-in sandbox.
+    pub sandbox: bool,
+    /// Meta.
+    pub meta: MetaConfig,
+    /// What to log, in the language of `RUST_LOG`.
+    pub log: String,
+    /// Where traces go; none means nowhere.
+    pub otlp_endpoint: Option<String>,
+}
+
+impl Config {
+    /// Checks what flags and environment say.
+    ///
+    /// # Errors
+    /// One line that names the first unknown or malformed variable, and never shows a secret.
+    pub fn from(cli: &Cli) -> Result<Self, ConfigError> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        Self::try_new(&cli.options, names)
+    }
+
+    /// As [`Config::from`], with the names of the environment's variables given.
+    ///
+    /// # Errors
+    /// As [`Config::from`].
+    pub fn try_new(options: &Options, environment: impl IntoIterator<Item = String>) -> Result<Self, ConfigError> {
+        refuse_unknown(environment)?;
+        let listen = parse::address(options.listen.variable("FLOWBOT_LISTEN"), "127.0.0.1:8080")?;
+        let here = format!("http://{listen}");
+        let sandbox = parse::switch(options.sandbox.variable("FLOWBOT_SANDBOX"))?;
+        let public_url = parse::http_url(options.public_url.variable("FLOWBOT_PUBLIC_URL"))?;
+        Ok(Self {
+            database_url: parse::database_url(options.database_url.variable("DATABASE_URL"))?,
+            data_dir: options.data_dir.variable("FLOWBOT_DATA_DIR").text().unwrap_or("./.flowbot").into(),
+            public_url: public_url.unwrap_or_else(|| here.clone()),
+            secret_key: parse::key(options.secret_key.variable("FLOWBOT_SECRET_KEY"))?,
+            admin_username: options.admin_username.variable("FLOWBOT_ADMIN_USERNAME").text().unwrap_or("admin").into(),
+            admin_password: options.admin_password.given(),
+            roles: parse::roles(options.roles.variable("FLOWBOT_ROLES"))?,
+            debug_key: options.debug_key.given(),
+            meta: meta(options, sandbox, &here)?,
+            log: parse::log_filter(options.rust_log.variable("RUST_LOG"))?,
+            otlp_endpoint: parse::http_url(options.otlp_endpoint.variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?,
+            listen,
+            sandbox,
+        })
+    }
+}
+
+/// In the sandbox Meta is played by this very process, so everything about it has a default.
+fn meta(options: &Options, sandbox: bool, here: &str) -> Result<MetaConfig, ConfigError> {
+    let graph_url = parse::http_url(options.meta_graph_url.variable("META_GRAPH_URL"))?;
+    let usual = if sandbox { format!("{here}/sandbox/graph") } else { "https://graph.facebook.com".to_owned() };
+    let played = |secret: &str| sandbox.then(|| Secret::from(secret.to_owned()));
+    Ok(MetaConfig {
+        graph_url: graph_url.unwrap_or(usual),
+        graph_version: parse::graph_version(options.meta_graph_version.variable("META_GRAPH_VERSION"))?,
+        app_id: options.meta_app_id.variable("META_APP_ID").text().map(str::to_owned),
+        app_secret: options.meta_app_secret.given().or_else(|| played(SANDBOX_APP_SECRET)),
+        verify_token: options.meta_verify_token.given().or_else(|| played(SANDBOX_VERIFY_TOKEN)),
+    })
+}
+
+/// A misspelt variable would be ignored in silence; ours all begin with `FLOWBOT_`.
+fn refuse_unknown(environment: impl IntoIterator<Item = String>) -> Result<(), ConfigError> {
+    let command = Cli::command();
+    let known: Vec<_> = command.get_arguments().filter_map(|it| it.get_env()?.to_str()).collect();
+    let unknown = |name: &String| name.starts_with("FLOWBOT_") && !known.contains(&name.as_str());
+    match environment.into_iter().find(unknown) {
+        Some(name) => Err(ConfigError { variable: name, problem: "is no variable of FlowBot's".to_owned() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The command line: every command, every flag, and the variable each flag stands for.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::Secret;
+
+/// FlowBot: a WhatsApp-first automation backend.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "flowbot", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The configuration, before or after the command.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// What FlowBot can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Apply migrations, then run everything the roles say
+    Serve,
+    /// Serve on a throw-away data directory in sandbox mode and play a conversation
+    Demo {
+        /// End once the conversation was played
+        #[arg(long)]
+        exit: bool,
+    },
+    /// Apply migrations only
+    Migrate,
+    /// Print the OpenAPI document; needs no database
+    Openapi,
+    /// List the projections with their lag
+    Projections,
+    /// Print a stream's events, or its state at a point
+    History {
+        /// The stream, as <tenant>/<id>
+        stream: String,
+        /// A time (RFC 3339) or a position to show the state at
+        #[arg(long, value_name = "TIME|POSITION", value_parser = At::parse)]
+        at: Option<At>,
+        /// One JSON document a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// People, without the API
+    User {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+/// What can be done with people.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
+    /// Make a user
+    Create(NewUser),
+}
+
+/// A user to be made.
+#[derive(Debug, Clone, Args)]
+pub struct NewUser {
+    /// The name to sign in with
+    #[arg(long)]
+    pub username: String,
+    /// The password; generated and printed once when it is left out
+    #[arg(long)]
+    pub password: Option<Secret<String>>,
+    /// The e-mail address
+    #[arg(long)]
+    pub email: Option<String>,
+    /// The name to show; the username when it is left out
+    #[arg(long)]
+    pub display_name: Option<String>,
+    /// What they may do
+    #[arg(long, value_enum, default_value_t = UserRole::User)]
+    pub role: UserRole,
+}
+
+/// What a user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UserRole {
+    /// Their own account
+    User,
+    /// Everything
+    Admin,
+}
+
+/// A point in a stream's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    /// An instant.
+    Time(DateTime<Utc>),
+    /// A position in the log.
+    Position(i64),
+}
+
+impl At {
+    fn parse(text: &str) -> Result<Self, String> {
+        match (text.parse(), DateTime::parse_from_rfc3339(text)) {
+            (Ok(position), _) if position >= 0 => Ok(Self::Position(position)),
+            (_, Ok(time)) => Ok(Self::Time(time.to_utc())),
+            (_, Err(_)) => Err("neither a position nor a time as 2026-01-31T12:00:00Z".to_owned()),
+        }
+    }
+}
+
+/// The configuration as it was given, unchecked: `Config` checks it, so that errors name the variable.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Address to serve on [default: 127.0.0.1:8080]
+    #[arg(long, env = "FLOWBOT_LISTEN", global = true)]
+    pub listen: Option<String>,
+    /// Postgres to use [default: a private cluster in the data directory]
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true)]
+    pub database_url: Option<Secret<String>>,
+    /// Private cluster, generated keys, local uploads [default: ./.flowbot]
+    #[arg(long, env = "FLOWBOT_DATA_DIR", global = true)]
+    pub data_dir: Option<String>,
+    /// What the outside calls us [default: http:// and the address to serve on]
+    #[arg(long, env = "FLOWBOT_PUBLIC_URL", global = true)]
+    pub public_url: Option<String>,
+    /// 32 bytes in base64 that wrap secrets and sign sessions [default: generated once]
+    #[arg(long, env = "FLOWBOT_SECRET_KEY", global = true, hide_env_values = true)]
+    pub secret_key: Option<Secret<String>>,
+    /// Name of the first administrator [default: admin]
+    #[arg(long, env = "FLOWBOT_ADMIN_USERNAME", global = true)]
+    pub admin_username: Option<String>,
+    /// Their password [default: generated and printed once]
+    #[arg(long, env = "FLOWBOT_ADMIN_PASSWORD", global = true, hide_env_values = true)]
+    pub admin_password: Option<Secret<String>>,
+    /// What this process runs: api, worker, projector [default: all]
+    #[arg(long, env = "FLOWBOT_ROLES", global = true)]
+    pub roles: Option<String>,
+    /// What the header X-Debug-Key has to show [default: no debugging]
+    #[arg(long, env = "FLOWBOT_DEBUG_KEY", global = true, hide_env_values = true)]
+    pub debug_key: Option<Secret<String>>,
+    /// 1: every provider is the built-in sandbox [default: 0]
+    #[arg(long, env = "FLOWBOT_SANDBOX", global = true, num_args = 0..=1, default_missing_value = "1")]
+    pub sandbox: Option<String>,
+    /// Base address of the Graph API [default: https://graph.facebook.com]
+    #[arg(long, env = "META_GRAPH_URL", global = true)]
+    pub meta_graph_url: Option<String>,
+    /// Version of the Graph API [default: v23.0]
+    #[arg(long, env = "META_GRAPH_VERSION", global = true)]
+    pub meta_graph_version: Option<String>,
+    /// Id of the app at Meta
+    #[arg(long, env = "META_APP_ID", global = true)]
+    pub meta_app_id: Option<String>,
+    /// Secret of the app: signs webhooks
+    #[arg(long, env = "META_APP_SECRET", global = true, hide_env_values = true)]
+    pub meta_app_secret: Option<Secret<String>>,
+    /// Token of the webhook's handshake
+    #[arg(long, env = "META_VERIFY_TOKEN", global = true, hide_env_values = true)]
+    pub meta_verify_token: Option<Secret<String>>,
+    /// What to log [default: info]
+    #[arg(long, env = "RUST_LOG", global = true)]
+    pub rust_log: Option<String>,
+    /// Where traces go [default: nowhere]
+    #[arg(long = "otel-exporter-otlp-endpoint", env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true)]
+    pub otlp_endpoint: Option<String>,
+}

@@ -1,0 +1,72 @@
+//! This process among others on the database: a heartbeat, and what falls to us when another's stops.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often a node says that it is alive.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long others believe it.
+const BELIEVED: &str = "4 seconds";
+
+/// Says that this node is alive, once.
+///
+/// # Errors
+/// The database.
+pub async fn beat(pool: &PgPool, node: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into nodes (id, alive_until) values ($1, now() + $2::interval)
+         on conflict (id) do update set alive_until = excluded.alive_until",
+    )
+    .bind(node)
+    .bind(BELIEVED)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Takes over the webhooks of nodes that are gone. How many they were.
+///
+/// # Errors
+/// The database.
+pub async fn adopt(pool: &PgPool, node: Uuid) -> Result<u64, sqlx::Error> {
+    let adopted = sqlx::query(
+        "with gone as (delete from nodes where alive_until < now() and id <> $1 returning id)
+         update webhook_journal j set owner = $1, attempts = attempts + 1, due_at = now()
+           from gone where j.owner = gone.id and j.state = 0",
+    )
+    .bind(node)
+    .execute(pool)
+    .await?;
+    Ok(adopted.rows_affected())
+}
+
+/// Beats until `stop`, and wakes `adopted` when webhooks were taken over. At the end the node says goodbye, so
+/// that others need not wait.
+pub async fn run(pool: PgPool, node: Uuid, adopted: std::sync::Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let turn = async {
+            beat(&pool, node).await?;
+            adopt(&pool, node).await
+        };
+        match turn.await {
+            Ok(0) => {}
+            Ok(webhooks) => {
+                tracing::info!(webhooks, "Took over the webhooks of a node that is gone");
+                adopted.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "No heartbeat"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    let goodbye = sqlx::query("update nodes set alive_until = now() - interval '1 second' where id = $1").bind(node);
+    if let Err(error) = goodbye.execute(&pool).await {
+        tracing::warn!(%error, "No goodbye");
+    }
+}

@@ -1,0 +1,8 @@
+//! Messages out: one in flight a conversation, in order; within the limits of line and pair; never twice
+//! without saying so.
+
+pub mod claim;
+pub mod in_doubt;
+pub mod limits;
+pub mod outcome;
+pub mod worker;

@@ -1,0 +1,100 @@
+//! Taking due messages: the head of each lane, replies before broadcasts, under a lease.
+
+use domain::shared::channel::Address;
+use domain::shared::content::OutboundContent;
+use domain::shared::ids::{ConversationId, MessageId, TenantId};
+use sqlx::types::Json;
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+/// How long a claimed message is ours, in seconds: longer than a send may take.
+pub const LEASE_SEC: f64 = 45.0;
+
+/// A message that is ours to send.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The row.
+    pub id: i64,
+    /// The lease; whoever lost it changes nothing.
+    pub token: Uuid,
+    /// The account.
+    pub tenant: TenantId,
+    /// The conversation.
+    pub lane: ConversationId,
+    /// The line.
+    pub bucket: String,
+    /// The message.
+    pub message_id: MessageId,
+    /// To whom.
+    pub recipient: Address,
+    /// What; `None` when this build cannot read it.
+    pub content: Option<OutboundContent>,
+    /// Tries so far, this one included.
+    pub attempts: i32,
+    /// Whether an earlier try stayed in doubt.
+    pub resent: bool,
+    /// Whether it waited too long.
+    pub expired: bool,
+}
+
+/// Claims up to `limit` messages, none of the lines in `except`. A lane gives its head only, and nothing while
+/// its head is in flight, in doubt or waits for a retry.
+///
+/// # Errors
+/// The database.
+pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<Claimed>, sqlx::Error> {
+    let rows = sqlx::query(
+        "with due as (
+            select o.id from outbox o
+             where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
+               and not exists (select from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 3))
+             order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
+         update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
+                lease_until = now() + interval '1 second' * $3
+           from due where o.id = due.id
+         returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,
+                   o.resent, o.expires_at < now() as expired",
+    )
+    .bind(limit)
+    .bind(except)
+    .bind(LEASE_SEC)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Claimed {
+                id: row.try_get("id")?,
+                token: row.try_get("lease_token")?,
+                tenant: TenantId(row.try_get("tenant_id")?),
+                lane: ConversationId(row.try_get("lane")?),
+                bucket: row.try_get("bucket")?,
+                message_id: MessageId(row.try_get("message_id")?),
+                recipient: row.try_get::<Json<Address>, _>("recipient")?.0,
+                content: row.try_get::<Json<OutboundContent>, _>("content").ok().map(|content| content.0),
+                attempts: row.try_get("attempts")?,
+                resent: row.try_get("resent")?,
+                expired: row.try_get("expired")?,
+            })
+        })
+        .collect()
+}
+
+/// Gives a message back: due again after `seconds`. `tried` is false when the channel was not asked.
+///
+/// # Errors
+/// The database.
+pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, tried: bool, error: Option<&str>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update outbox set state = 0, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
+                last_error = coalesce($5, last_error), lease_token = null, lease_until = null
+          where id = $1 and lease_token = $2",
+    )
+    .bind(message.id)
+    .bind(message.token)
+    .bind(seconds)
+    .bind(tried)
+    .bind(error)
+    .execute(pool)
+    .await?;
+    Ok(())
+}

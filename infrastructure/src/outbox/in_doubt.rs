@@ -1,0 +1,52 @@
+//! Messages of which nobody knows whether they went out: the request left, and no answer came.
+//!
+//! The Graph API has no idempotency key. Each send carries our id, which status webhooks bring back: one that
+//! comes within 120 s settles the message as sent. After that it is sent once more, and says so.
+
+use sqlx::PgPool;
+
+use crate::outbox::claim::Claimed;
+
+/// How long a status webhook may settle it, in seconds.
+pub const DOUBT_SEC: f64 = 120.0;
+
+/// This message is in doubt from now on.
+///
+/// # Errors
+/// The database.
+pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update outbox set state = 3, lease_until = now() + interval '1 second' * $3, last_error = $4
+          where id = $1 and lease_token = $2",
+    )
+    .bind(message.id)
+    .bind(message.token)
+    .bind(DOUBT_SEC)
+    .bind(error)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Moves on what time has settled: a lease that ran out leaves its message in doubt; a doubt that nothing
+/// settled makes it due once more. Returns how many went into doubt and how many are sent again.
+///
+/// # Errors
+/// The database.
+pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
+    let again = sqlx::query(
+        "update outbox set state = 0, due_at = now(), resent = true, lease_token = null, lease_until = null
+          where state = 3 and lease_until < now()",
+    )
+    .execute(pool)
+    .await?;
+    let doubtful = sqlx::query(
+        "update outbox set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
+                last_error = 'the sender stopped before the answer came'
+          where state = 1 and lease_until < now()",
+    )
+    .bind(DOUBT_SEC)
+    .execute(pool)
+    .await?;
+    Ok((doubtful.rows_affected(), again.rows_affected()))
+}

@@ -1,0 +1,223 @@
+//! The sender: claims, sends, records what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::actor::{Actor, Cause};
+use application::channels::lines::LineStore;
+use application::channels::{Channel, Line};
+use application::commands::{Along, CommandError, Conclude, Once};
+use application::conversations::inbound::correlation;
+use application::conversations::ports::{LineDirectory, LineFacts};
+use application::conversations::runs::RunDecisions;
+use domain::conversation::command::DeliveryNews;
+use domain::conversation::error::ConversationError;
+use domain::shared::delivery::DeliveryStatus;
+use domain::shared::provider_error::{ErrorClass, ProviderError};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::event_store::commands::Pokes;
+use crate::outbox::claim::{self, Claimed};
+use crate::outbox::in_doubt;
+use crate::outbox::limits::Limits;
+use crate::outbox::outcome::{Verdict, judge};
+
+/// Messages in flight at once.
+const IN_FLIGHT_MAX: usize = 256;
+/// Messages claimed at a time: few, because what is claimed and not yet sent when the process dies is in doubt.
+const CLAIM_MAX: usize = 48;
+/// How often the outbox is looked at without being woken.
+const IDLE: Duration = Duration::from_millis(250);
+/// How often leases and doubts are looked at.
+const SWEEP: Duration = Duration::from_secs(2);
+/// How long a message waits on a line that is stopped or unknown, in seconds.
+const STOPPED_LINE_SEC: f64 = 30.0;
+
+/// Sends what the outbox holds.
+pub struct Outbox {
+    /// The database.
+    pub pool: PgPool,
+    /// Where messages go.
+    pub channel: Arc<dyn Channel>,
+    /// The lines' tokens.
+    pub lines: Arc<dyn LineStore>,
+    /// The lines' accounts.
+    pub directory: Arc<dyn LineDirectory>,
+    /// Records what came of a message.
+    pub decisions: Arc<RunDecisions>,
+    /// Wakes us.
+    pub pokes: Arc<Pokes>,
+    /// How fast.
+    pub limits: Limits,
+}
+
+impl Outbox {
+    /// Sends until `stop`; then waits for what is in flight.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let (permits, tasks) = (Arc::new(Semaphore::new(IN_FLIGHT_MAX)), TaskTracker::new());
+        let mut sweeps = tokio::time::interval(SWEEP);
+        while !stop.is_cancelled() {
+            let free = permits.available_permits().min(CLAIM_MAX);
+            let claimed = match self.claim(free).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(%error, "The outbox cannot be read");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    Vec::new()
+                }
+            };
+            let full = !claimed.is_empty() && claimed.len() == free;
+            for message in claimed {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                let outbox = Arc::clone(&self);
+                tasks.spawn(async move {
+                    outbox.send(message).await;
+                    drop(permit);
+                    // The lane's next message may be due, and a place is free.
+                    outbox.pokes.outbox.notify_one();
+                });
+            }
+            if full {
+                continue;
+            }
+            tokio::select! {
+                () = self.pokes.outbox.notified() => {}
+                () = tokio::time::sleep(IDLE) => {}
+                _ = sweeps.tick() => self.sweep().await,
+                () = stop.cancelled() => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    async fn claim(&self, free: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        claim::claim(&self.pool, i64::try_from(free).unwrap_or(1), &self.limits.closed_lines()).await
+    }
+
+    async fn sweep(&self) {
+        self.limits.forget_quiet();
+        match in_doubt::sweep(&self.pool).await {
+            Ok((0, 0)) => {}
+            Ok((doubtful, again)) => tracing::warn!(doubtful, again, "Messages in doubt moved on"),
+            Err(error) => tracing::warn!(%error, "Messages in doubt could not be looked at"),
+        }
+    }
+
+    async fn send(&self, message: Claimed) {
+        let (line, facts) = match (self.lines.open(&message.bucket).await, self.directory.find(&message.bucket).await) {
+            (Ok(Some(line)), Ok(Some(facts))) => (line, facts),
+            (Err(error), _) | (_, Err(error)) => return self.put_back(&message, 1.0, false, &error.to_string()).await,
+            (Ok(_), Ok(_)) => return self.put_back(&message, STOPPED_LINE_SEC, false, "the line is stopped").await,
+        };
+        let Some(content) = message.content.clone().filter(|_| !message.expired) else {
+            let title = if message.expired { "it waited too long to be sent" } else { "its content cannot be read" };
+            let error = ProviderError { code: 0, class: ErrorClass::Request, title: title.into(), details: None };
+            return self.record_failure(&facts, &message, error).await;
+        };
+        let recipient = message.recipient.to_string();
+        if let Err(wait) = self.limits.take(&message.bucket, line.messages_per_second, &recipient) {
+            return self.put_back(&message, wait.as_secs_f64(), false, "held by a rate limit").await;
+        }
+        let known = correlation(message.lane, message.message_id);
+        let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
+        self.limits.give_back(&message.bucket);
+        let verdict = judge(answer, message.attempts, message.resent);
+        metrics::counter!("outbox_answers_total", "verdict" => verdict.word()).increment(1);
+        self.conclude(&line, &facts, message, verdict).await;
+    }
+
+    async fn conclude(&self, line: &Line, facts: &LineFacts, message: Claimed, verdict: Verdict) {
+        match verdict {
+            Verdict::Sent(accepted) => {
+                let provider_id = accepted.provider_message_id;
+                let along = Along {
+                    mark: vec![Once::outbound(&provider_id, message.message_id)],
+                    conclude: Some(Conclude::Leased { id: message.id, token: message.token }),
+                    ..Along::default()
+                };
+                self.record(facts, &message, DeliveryStatus::Sent, Some(provider_id), None, along).await;
+            }
+            Verdict::Failed(error) => self.record_failure(facts, &message, error).await,
+            Verdict::Again { after, line: slow_down, error } => {
+                if slow_down {
+                    self.limits.block(&message.bucket, after);
+                }
+                self.put_back(&message, after.as_secs_f64(), true, &error).await;
+            }
+            Verdict::StopLine(reason) => {
+                tracing::error!(line = line.phone_number_id, reason, "A line is stopped until a person acts");
+                if let Err(error) = self.lines.stop(&line.phone_number_id, &reason).await {
+                    tracing::warn!(%error, "The stop could not be stored");
+                }
+                self.put_back(&message, STOPPED_LINE_SEC, false, &reason).await;
+            }
+            Verdict::InDoubt(error) => {
+                tracing::warn!(message = %message.message_id, error, "A message is in doubt");
+                if let Err(error) = in_doubt::doubt(&self.pool, &message, &error).await {
+                    // Its lease runs out, and that says the same.
+                    tracing::warn!(%error, "A doubt could not be stored");
+                }
+            }
+        }
+    }
+
+    async fn record_failure(&self, facts: &LineFacts, message: &Claimed, error: ProviderError) {
+        let conclude = Conclude::Buried { id: message.id, token: message.token, error: format!("{} ({})", error.title, error.code) };
+        let along = Along { conclude: Some(conclude), ..Along::default() };
+        self.record(facts, message, DeliveryStatus::Failed, None, Some(error), along).await;
+    }
+
+    /// What the channel said is recorded however long the database takes; if we die before, the message is in doubt.
+    async fn record(
+        &self,
+        facts: &LineFacts,
+        message: &Claimed,
+        status: DeliveryStatus,
+        provider_message_id: Option<String>,
+        error: Option<ProviderError>,
+        along: Along,
+    ) {
+        let (message_id, possible_duplicate) = (message.message_id, message.resent);
+        let correlation = message_id.0;
+        let cause = Cause { actor: Actor::Channel, correlation, causation: Some(format!("outbox:{}", message.id)) };
+        loop {
+            let at = self.decisions.now();
+            let (provider_message_id, error) = (provider_message_id.clone(), error.clone());
+            let news = DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at };
+            match self.decisions.record_delivery(facts, message.lane, news, &cause, along.clone()).await {
+                Ok(_) => return,
+                Err(CommandError::LeaseLost) => return tracing::warn!(%message_id, "A message was taken over or settled by its status"),
+                Err(CommandError::Unavailable | CommandError::Contended) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(error @ (CommandError::Rule(ConversationError::NotFound) | CommandError::AlreadyDone | CommandError::Rule(_) | CommandError::Internal(_))) => {
+                    return tracing::error!(%message_id, %error, "What came of a message could not be recorded");
+                }
+            }
+        }
+    }
+
+    async fn put_back(&self, message: &Claimed, seconds: f64, tried: bool, why: &str) {
+        if let Err(error) = claim::put_back(&self.pool, message, seconds, tried, Some(why)).await {
+            // Its lease runs out: it is in doubt then, though nothing left. Safe, if late.
+            tracing::warn!(%error, "A message could not be given back");
+        }
+    }
+}
+
+impl Verdict {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Sent(_) => "sent",
+            Self::Failed(_) => "failed",
+            Self::Again { .. } => "again",
+            Self::StopLine(_) => "stop_line",
+            Self::InDoubt(_) => "in_doubt",
+        }
+    }
+}
