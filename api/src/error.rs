@@ -202,6 +202,8 @@ statuses! {
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
     Trigger: 400 401 404 409 413 500 503;
+    /// A trigger without a body.
+    QueryTrigger: 400 401 404 409 500 503;
     /// A provider's handshake.
     Handshake: 400 403 500 503;
     /// A provider's webhook.
@@ -222,7 +224,8 @@ impl<S> From<Failure<S>> for poem::Error {
 
 impl<S: Statuses> ApiResponse for Failure<S> {
     fn meta() -> MetaResponses {
-        let content = || MetaMediaType { content_type: Json::<ErrorBody>::CONTENT_TYPE, schema: ErrorBody::schema_ref() };
+        let content =
+            || MetaMediaType { content_type: Json::<ErrorBody>::CONTENT_TYPE, schema: ErrorBody::schema_ref() };
         let response = |&status: &u16| MetaResponse {
             description: describe(status),
             status: Some(status),

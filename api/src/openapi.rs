@@ -1,5 +1,6 @@
 //! The OpenAPI document, and the service it describes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use poem::http::StatusCode;
@@ -49,22 +50,27 @@ pub fn document() -> String {
 
 /// The whole API: the operations, their document, the reference at `/docs`, and whatever `beside` adds.
 pub fn routes(app: Arc<App>, beside: Route) -> impl Endpoint<Output = Response> {
+    layered(beside).data(app)
+}
+
+/// Everything but the rooms behind it.
+fn layered(beside: Route) -> impl Endpoint<Output = Response> {
     let described = described();
     let methods = Arc::new(Methods::of(&described));
     let document = format!("{described:#}");
     let reference = service().swagger_ui_html().replace(&service().spec(), &document.replace("</", "<\\/"));
     let page = endpoint::make_sync(move |_| Html(reference.clone()));
-    let json = endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
+    let json =
+        endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
     beside
         .nest("/api", service())
         .at("/openapi.json", get(json))
         .at("/docs", get(page))
         .at("/healthz", get(alive))
         .with(BodyLimit)
-        .data(app)
         .with(CatchPanic::new().with_handler(AnswerPanic))
         .with(UniformErrors(methods))
-        .and_then(|response| async move { Ok(secure(response).await) })
+        .map(|response| async move { secure(response) })
         .with(Observe)
 }
 
@@ -91,7 +97,41 @@ fn described() -> Value {
             operation.as_object_mut().map(|members| members.remove("requestBody"));
         }
     }
+    close_requests(&mut document);
     document
+}
+
+/// Says of every schema that only requests use that it takes no other fields.
+fn close_requests(document: &mut Value) {
+    let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, item)| item.as_object());
+    let operations: Vec<&Value> = operations.flatten().map(|(_, operation)| operation).collect();
+    let named = |part: &str| operations.iter().flat_map(|it| references(document, &it[part])).collect::<BTreeSet<_>>();
+    let (asked, shown) = (named("requestBody"), named("responses"));
+    for name in asked.difference(&shown) {
+        let schema = &mut document["components"]["schemas"][name];
+        if schema["properties"].is_object() {
+            schema["additionalProperties"] = Value::Bool(false);
+        }
+    }
+}
+
+/// The names of the schemas a part of the document leads to.
+fn references(document: &Value, part: &Value) -> Vec<String> {
+    match part {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value.as_str()) {
+                ("$ref", Some(reference)) => {
+                    let inner = document.pointer(reference.trim_start_matches('#')).map(|it| references(document, it));
+                    let own = reference.rsplit('/').next().map(str::to_owned);
+                    own.into_iter().chain(inner.into_iter().flatten()).collect()
+                }
+                _ => references(document, value),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(|item| references(document, item)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Puts an example beside every schema, and drops the charset JSON does not have (RFC 8259).
@@ -117,3 +157,6 @@ fn rename_headers(response: &mut Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

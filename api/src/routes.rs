@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod answers;
 pub mod auth;
+pub mod body;
 pub mod conversations;
 pub mod flows;
 pub mod leads;

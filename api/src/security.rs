@@ -5,8 +5,8 @@ use std::sync::Arc;
 use application::actor::Session;
 use domain::shared::ids::TenantId;
 use poem::http::{HeaderMap, header};
-use poem::web::headers::authorization::{Authorization, Bearer};
 use poem::web::headers::HeaderMapExt;
+use poem::web::headers::authorization::{Authorization, Bearer};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -93,7 +93,8 @@ fn is_cross_origin(headers: &HeaderMap) -> bool {
 
 /// Names the session schemes in the document.
 pub fn register_session_schemes(registry: &mut Registry) {
-    let cookie = "The session cookie `POST /api/auth/login` sets. Every operation that takes it takes a Bearer token too.";
+    let cookie =
+        "The session cookie `POST /api/auth/login` sets. Every operation that takes it takes a Bearer token too.";
     let bearer = "A token of `POST /api/auth/api-token`, or the value of the session cookie.";
     registry.create_security_scheme(COOKIE_AUTH, api_key(COOKIE, "cookie", cookie));
     registry.create_security_scheme(BEARER_AUTH, http("bearer", Some("JWT"), bearer));
@@ -142,7 +143,11 @@ macro_rules! session_argument {
                 vec![COOKIE_AUTH, BEARER_AUTH]
             }
 
-            async fn from_request($request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+            async fn from_request(
+                $request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<()>,
+            ) -> Result<Self> {
                 $extract
             }
         }
@@ -182,7 +187,8 @@ mod tests {
     fn only_our_own_pages_act_for_a_cookie() {
         assert!(!cross_origin(None));
         assert!(!cross_origin(Some("https://Flow.example:8080")));
-        for other in ["https://evil.example", "https://flow.example", "null", "https://flow.example:8080.evil.example"] {
+        for other in ["https://evil.example", "https://flow.example", "null", "https://flow.example:8080.evil.example"]
+        {
             assert!(cross_origin(Some(other)), "{other}");
         }
     }

@@ -1,9 +1,9 @@
 //! The headers that tell browsers what not to do with our answers.
 
+use poem::Response;
 use poem::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use poem::http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use poem::http::{HeaderName, HeaderValue};
-use poem::Response;
 
 /// Data: nothing in it is ever run.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -12,7 +12,7 @@ const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'
                            img-src 'self' data:; frame-ancestors 'none'";
 
 /// Adds what an answer does not say itself.
-pub async fn secure(mut response: Response) -> Response {
+pub fn secure(mut response: Response) -> Response {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let policy = if kind.is_some_and(|kind| kind.starts_with("text/html")) { PAGE_POLICY } else { DATA_POLICY };
     let mut add = |name: HeaderName, value: &'static str| {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use poem::PathPattern;
 use poem::http::{HeaderName, HeaderValue};
-use poem::route::PathPattern;
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use poem_openapi::OperationId;
 use tracing::Instrument;
@@ -59,7 +59,9 @@ impl<E: Endpoint> Endpoint for Observed<E> {
 /// What was called: never the path itself, which may hold a phone.
 fn route(response: &Response) -> String {
     let operation = response.data::<OperationId>().map(|id| id.0.to_owned());
-    operation.or_else(|| response.data::<PathPattern>().map(|it| it.0.to_string())).unwrap_or_else(|| "unknown".to_owned())
+    operation
+        .or_else(|| response.data::<PathPattern>().map(|it| it.0.to_string()))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn record(method: &str, route: &str, status: u16, began: Instant) {

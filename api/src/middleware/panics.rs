@@ -12,7 +12,7 @@ use crate::error::ApiError;
 pub struct AnswerPanic;
 
 impl PanicHandler for AnswerPanic {
-    type Res = Response;
+    type Response = Response;
 
     fn get_response(&self, panic: Box<dyn Any + Send + 'static>) -> Response {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -31,7 +31,7 @@ impl<E: Endpoint> Endpoint for Uniform<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
-        let path = request.original_uri().path().to_owned();
+        let path = request.uri().path().to_owned();
         match self.inner.call(request).await {
             Ok(response) => Ok(response.into_response()),
             Err(error) if error.is_from_response() => Ok(error.into_response()),
@@ -80,4 +80,65 @@ impl<E> Uniform<E> {
 /// Without the name of the type it was read as.
 fn reworded(reason: &str) -> &str {
     reason.split(" (occurred while parsing").next().unwrap_or(reason).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use poem::EndpointExt;
+    use poem_openapi::param::Query;
+    use poem_openapi::payload::Json;
+    use poem_openapi::{Object, OpenApi, OpenApiService};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Object)]
+    #[oai(deny_unknown_fields)]
+    struct Named {
+        name: String,
+    }
+
+    struct Greeter;
+
+    #[OpenApi]
+    impl Greeter {
+        #[oai(path = "/greet", method = "post")]
+        async fn greet(
+            &self,
+            #[oai(validator(maximum(value = "9")))] times: Query<u32>,
+            body: crate::routes::body::Body<Named>,
+        ) -> Json<String> {
+            Json(body.name.repeat(*times as usize))
+        }
+    }
+
+    async fn refusal(query: &str, kind: &str, body: &'static str) -> (u16, String) {
+        let service = OpenApiService::new(Greeter, "greeter", "1");
+        let endpoint = poem::Route::new().nest("/", service).with(UniformErrors(Arc::default()));
+        let request =
+            Request::builder().method(poem::http::Method::POST).uri(format!("/greet?{query}").parse().unwrap());
+        let response = endpoint.call(request.content_type(kind).body(body)).await.unwrap();
+        let status = response.status().as_u16();
+        let body: Value = response.into_body().into_json().await.unwrap();
+        (
+            status,
+            format!("{}: {}", body["code"].as_str().unwrap_or_default(), body["error"].as_str().unwrap_or_default()),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_named() {
+        let good = "{\"name\": \"a\"}";
+        for (query, kind, body, status, words) in [
+            ("times=1", "application/json", "{", 400, "invalid_request: the body is not JSON: EOF"),
+            ("times=1", "application/json", "{}", 400, "name: is required"),
+            ("times=1", "application/json", "{\"name\": \"a\", \"colour\": 1}", 400, "colour: is no field"),
+            ("times=1", "text/plain", good, 415, "unsupported_content_type"),
+            ("times=x", "application/json", good, 400, "parameter `times`"),
+            ("times=10", "application/json", good, 400, "parameter `times`"),
+        ] {
+            let (shown, text) = refusal(query, kind, body).await;
+            assert!(shown == status && text.contains(words) && !text.contains("occurred"), "{shown} {text}");
+        }
+    }
 }

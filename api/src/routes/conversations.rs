@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::error::{Change, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, Paged, lag, limit_default, next, page};
+use crate::routes::body::Body;
 use crate::routes::conversations::row::{ConversationDetails, ConversationRow, ConversationStatus, HandlingRequest};
 use crate::routes::paths::{Id, phone};
 use crate::security::Caller;
@@ -91,7 +92,7 @@ impl ConversationsApi {
         };
         let found = app.conversations.list(&caller.session, &filter, &page(*limit, cursor.as_deref())?).await?;
         let counts = if *stats { Some(app.conversations.counts(&caller.session).await?) } else { None };
-        let (next, link) = next(found.next.as_ref(), request);
+        let (next, link) = next(found.next.as_ref(), request.original_uri());
         let rows = found.rows.into_iter().map(|view| ConversationRow::of(view, *stats)).collect();
         Ok(Rows::Page(Json(rows), next, link, found.total, counts.map(|all| listed(&all))))
     }
@@ -115,7 +116,7 @@ impl ConversationsApi {
     ) -> Result<Paged<ConversationDetails>, Failure<Read>> {
         let wanted = page(*limit, cursor.as_deref())?;
         let details = app.conversations.get(&caller.session, ConversationId(id.0.0), &wanted).await?;
-        let (next, link) = next(details.messages.next.as_ref(), request);
+        let (next, link) = next(details.messages.next.as_ref(), request.original_uri());
         let total = details.messages.total;
         Ok(Paged::Page(Json(details.into()), next, link, total))
     }
@@ -130,7 +131,7 @@ impl ConversationsApi {
         app: Data<&Arc<App>>,
         caller: Caller,
         id: Path<Id>,
-        body: Json<HandlingRequest>,
+        body: Body<HandlingRequest>,
     ) -> Result<Answer<ConversationDetails>, Failure<Change>> {
         let (handling, expected) = (body.action.into(), body.expected_version);
         let written = app.conversations.handle(&caller.session, ConversationId(id.0.0), handling, expected).await?;

@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::error::{BareChange, Change, Create, Failure, GuardedList, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, DONE, Done, Made, Paged, limit_default, page};
+use crate::routes::body::Body;
 use crate::routes::paths::Id;
 use crate::security::Caller;
 
@@ -96,7 +97,12 @@ impl FlowsApi {
     /// A flow begins as a draft. With `status: active` its graph must have no problems and is published as
     /// version 1. Problems of a graph come back all at once, each with its node and field.
     #[oai(path = "/", method = "post", operation_id = "createFlow")]
-    async fn create(&self, app: Data<&Arc<App>>, caller: Caller, body: Json<NewFlow>) -> Result<Made<FlowView>, Failure<Create>> {
+    async fn create(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        body: Body<NewFlow>,
+    ) -> Result<Made<FlowView>, Failure<Create>> {
         Ok(app.flows.create(&caller.session, body.0.into()).await?.into())
     }
 
@@ -118,7 +124,7 @@ impl FlowsApi {
         app: Data<&Arc<App>>,
         caller: Caller,
         id: Path<Id>,
-        body: Json<FlowUpdate>,
+        body: Body<FlowUpdate>,
     ) -> Result<Answer<FlowView>, Failure<Change>> {
         Ok(app.flows.change(&caller.session, FlowId(id.0.0), body.0.into()).await?.into())
     }
@@ -127,7 +133,12 @@ impl FlowsApi {
     ///
     /// It starts no more runs. Its history and versions stay, and runs that wait go on.
     #[oai(path = "/:id", method = "delete", operation_id = "deleteFlow")]
-    async fn delete(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<Done>, Failure<BareChange>> {
+    async fn delete(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        id: Path<Id>,
+    ) -> Result<Json<Done>, Failure<BareChange>> {
         app.flows.delete(&caller.session, FlowId(id.0.0)).await?;
         Ok(DONE)
     }

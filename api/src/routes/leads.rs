@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::error::{Change, Create, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, Paged, lag, limit_default, page};
+use crate::routes::body::Body;
 use crate::routes::paths::{phone, phone_of};
 use crate::security::Caller;
 
@@ -141,7 +142,12 @@ impl LeadsApi {
     ///
     /// Captures a lead (201), or adds to the one with this phone (200). The same facts twice change nothing.
     #[oai(path = "/", method = "post", operation_id = "tellLead")]
-    async fn tell(&self, app: Data<&Arc<App>>, caller: Caller, body: Json<LeadRequest>) -> Result<Told, Failure<Create>> {
+    async fn tell(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        body: Body<LeadRequest>,
+    ) -> Result<Told, Failure<Create>> {
         let phone = phone(&body.phone)?;
         let (written, is_new) = app.leads.tell(&caller.session, phone, body.0.into()).await?;
         let (lead, lag) = (Json(written.view), lag(written.caught_up));
@@ -170,7 +176,7 @@ impl LeadsApi {
         app: Data<&Arc<App>>,
         caller: Caller,
         #[oai(name = "phone")] of: Path<String>,
-        body: Json<LeadUpdate>,
+        body: Body<LeadUpdate>,
     ) -> Result<Answer<LeadView>, Failure<Change>> {
         Ok(app.leads.change(&caller.session, &phone_of("lead", &of)?, body.0.into()).await?.into())
     }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::{Change, Create, Failure, GuardedList, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Made, Paged, limit_default, page};
+use crate::routes::body::Body;
 use crate::routes::paths::Id;
 use crate::security::{Admin, Caller};
 
@@ -116,7 +117,12 @@ impl UsersApi {
     ///
     /// Makes a person, who is an account of their own. Administrators only; a taken username is a conflict.
     #[oai(path = "/", method = "post", operation_id = "createUser")]
-    async fn create(&self, app: Data<&Arc<App>>, admin: Admin, body: Json<NewUserRequest>) -> Result<Made<UserView>, Failure<Create>> {
+    async fn create(
+        &self,
+        app: Data<&Arc<App>>,
+        admin: Admin,
+        body: Body<NewUserRequest>,
+    ) -> Result<Made<UserView>, Failure<Create>> {
         let user = app.identity.create_user(&admin.0.session, body.0.into()).await?;
         Ok(Made::Created(Json(user), None))
     }
@@ -139,7 +145,7 @@ impl UsersApi {
         app: Data<&Arc<App>>,
         caller: Caller,
         id: Path<Id>,
-        body: Json<UserChangeRequest>,
+        body: Body<UserChangeRequest>,
     ) -> Result<Json<UserView>, Failure<Change>> {
         Ok(Json(app.identity.change_user(&caller.session, UserId(id.0.0), body.0.into()).await?))
     }

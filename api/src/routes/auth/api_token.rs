@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::{Failure, SignIn};
 use crate::middleware::rate_limit::SignInAllowance;
 use crate::routes::Group;
+use crate::routes::body::Body;
 
 /// API credentials.
 #[derive(Object)]
@@ -60,7 +61,7 @@ impl ApiTokens {
         &self,
         app: Data<&Arc<App>>,
         _limit: SignInAllowance,
-        body: Json<Credentials>,
+        body: Body<Credentials>,
     ) -> Result<Json<ApiToken>, Failure<SignIn>> {
         let Credentials { client_id, api_key, ttl_sec } = body.0;
         let issued = app.identity.api_token(&client_id, &api_key, ttl_sec).await?;

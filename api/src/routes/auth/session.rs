@@ -12,6 +12,7 @@ use crate::error::{Failure, Own, OwnChange, SignIn};
 use crate::middleware::rate_limit::SignInAllowance;
 use crate::routes::Group;
 use crate::routes::answers::{DONE, Done};
+use crate::routes::body::Body;
 use crate::security::{COOKIE, Caller};
 
 /// Name and password.
@@ -67,7 +68,12 @@ impl Sessions {
     /// Checks name and password and sets the HTTP-only session cookie `wdf_token`, which every operation
     /// takes. At most 10 attempts in 15 minutes from one address, successful ones included.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, app: Data<&Arc<App>>, _limit: SignInAllowance, body: Json<Login>) -> Result<LoggedIn, Failure<SignIn>> {
+    async fn login(
+        &self,
+        app: Data<&Arc<App>>,
+        _limit: SignInAllowance,
+        body: Body<Login>,
+    ) -> Result<LoggedIn, Failure<SignIn>> {
         let issued = app.identity.log_in(&body.username, &body.password).await?;
         let cookie = cookie(&issued.token, SESSION_TTL.num_seconds(), app.secure_cookies);
         Ok(LoggedIn::Ok(Json(Me { user: issued.user }), cookie))

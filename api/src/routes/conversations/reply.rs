@@ -14,6 +14,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::app::App;
 use crate::error::{Change, Failure};
 use crate::routes::Group;
+use crate::routes::body::Body;
 use crate::routes::conversations::reply::content::ReplyRequest;
 use crate::routes::paths::Id;
 use crate::security::Caller;
@@ -46,7 +47,7 @@ impl Replies {
         app: Data<&Arc<App>>,
         caller: Caller,
         id: Path<Id>,
-        body: Json<ReplyRequest>,
+        body: Body<ReplyRequest>,
     ) -> Result<Json<Replied>, Failure<Change>> {
         let id = ConversationId(id.0.0);
         let message = app.conversations.reply(&caller.session, id, body.0.content()?).await?;

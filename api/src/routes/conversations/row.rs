@@ -167,7 +167,12 @@ mod tests {
 
     #[test]
     fn statuses_are_those_of_the_view() {
-        let words = [ConversationStatus::Active, ConversationStatus::Handoff, ConversationStatus::Claimed, ConversationStatus::Closed];
+        let words = [
+            ConversationStatus::Active,
+            ConversationStatus::Handoff,
+            ConversationStatus::Claimed,
+            ConversationStatus::Closed,
+        ];
         assert_eq!(words.map(ConversationStatus::as_str), application::conversations::views::STATUSES);
     }
 }

@@ -46,7 +46,12 @@ impl Versions {
     /// Freezes the saved graph as the next version, whatever the flow's status. When nothing changed since,
     /// the last version is the answer.
     #[oai(path = "/", method = "post", operation_id = "publishFlowVersion")]
-    async fn publish(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Made<FlowVersionView>, Failure<BareChange>> {
+    async fn publish(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        id: Path<Id>,
+    ) -> Result<Made<FlowVersionView>, Failure<BareChange>> {
         Ok(app.flows.publish(&caller.session, FlowId(id.0.0)).await?.into())
     }
 }

@@ -10,6 +10,7 @@ use poem_openapi::{Object, OpenApi};
 use crate::app::App;
 use crate::error::{Change, Failure, List};
 use crate::routes::Group;
+use crate::routes::body::Body;
 use crate::security::Caller;
 
 /// A WhatsApp line to be saved.
@@ -75,7 +76,12 @@ impl WhatsappLines {
     /// Adds a line, or changes the one with this `phoneNumberId`. Saving lifts a stop. A number that belongs
     /// to another account is a conflict.
     #[oai(path = "/", method = "post", operation_id = "saveWhatsappLine")]
-    async fn save(&self, app: Data<&Arc<App>>, caller: Caller, body: Json<LineRequest>) -> Result<Json<LineView>, Failure<Change>> {
+    async fn save(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        body: Body<LineRequest>,
+    ) -> Result<Json<LineView>, Failure<Change>> {
         Ok(Json(app.lines.save(&caller.session, body.0.into()).await?))
     }
 }

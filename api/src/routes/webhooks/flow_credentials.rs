@@ -38,8 +38,11 @@ pub struct FlowCall<const BODY: bool> {
 }
 
 impl<'a, const BODY: bool> ApiExtractor<'a> for FlowCall<BODY> {
-    const TYPES: &'static [ApiExtractorType] =
-        if BODY { &[ApiExtractorType::RequestObject, ApiExtractorType::SecurityScheme] } else { &[ApiExtractorType::SecurityScheme] };
+    const TYPES: &'static [ApiExtractorType] = if BODY {
+        &[ApiExtractorType::RequestObject, ApiExtractorType::SecurityScheme]
+    } else {
+        &[ApiExtractorType::SecurityScheme]
+    };
     type ParamType = ();
     type ParamRawType = ();
 
@@ -47,8 +50,14 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for FlowCall<BODY> {
         register_session_schemes(registry);
         let key = "The trigger's key, for `auth.mode: api_key`. The trigger may name another header.";
         registry.create_security_scheme("flowApiKey", api_key("X-API-Key", "header", key));
-        registry.create_security_scheme("flowBasic", http("basic", None, "The trigger's name and password, for `auth.mode: basic`."));
-        registry.create_security_scheme("flowBearer", http("bearer", None, "The trigger's token, for `auth.mode: bearer`."));
+        registry.create_security_scheme(
+            "flowBasic",
+            http("basic", None, "The trigger's name and password, for `auth.mode: basic`."),
+        );
+        registry.create_security_scheme(
+            "flowBearer",
+            http("bearer", None, "The trigger's token, for `auth.mode: bearer`."),
+        );
         let hmac = "The HMAC-SHA256 of the raw body in hex, with or without `sha256=` before it, for `auth.mode: hmac`; \
                     of the raw query for a GET.";
         registry.create_security_scheme("flowSignature", api_key(SIGNATURE, "header", hmac));
@@ -69,11 +78,15 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for FlowCall<BODY> {
         BODY.then_some(MetaRequest { description: Some(words), content, required: true })
     }
 
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
         let signed = if BODY {
             body.take()?.into_vec().await?
         } else {
-            request.original_uri().query().unwrap_or_default().as_bytes().to_vec()
+            request.uri().query().unwrap_or_default().as_bytes().to_vec()
         };
         let session = match Caller::of(request).await {
             Ok(caller) => Some(caller.session),

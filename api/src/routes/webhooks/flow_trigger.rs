@@ -12,7 +12,7 @@ use poem_openapi::{Object, OpenApi};
 use serde_json::{Map, Value};
 
 use crate::app::App;
-use crate::error::{ApiError, Failure, Trigger};
+use crate::error::{ApiError, Failure, QueryTrigger, Trigger};
 use crate::routes::Group;
 use crate::routes::paths::{self, Id};
 use crate::routes::webhooks::flow_credentials::FlowCall;
@@ -44,8 +44,8 @@ impl FlowTriggers {
         call: FlowCall<false>,
         request: &Request,
         #[oai(name = "flowId")] flow_id: Path<Id>,
-    ) -> Result<Json<Started>, Failure<Trigger>> {
-        start(&app, &call, flow_id.0, PayloadTrigger::Api, || query(request)).await
+    ) -> Result<Json<Started>, Failure<QueryTrigger>> {
+        Ok(start(&app, &call, flow_id.0, PayloadTrigger::Api, || query(request)).await?)
     }
 
     /// Start a flow with a payload
@@ -59,7 +59,7 @@ impl FlowTriggers {
         call: FlowCall<true>,
         #[oai(name = "flowId")] flow_id: Path<Id>,
     ) -> Result<Json<Started>, Failure<Trigger>> {
-        start(&app, &call, flow_id.0, PayloadTrigger::Api, || call.payload()).await
+        Ok(start(&app, &call, flow_id.0, PayloadTrigger::Api, || call.payload()).await?)
     }
 
     /// Send a lead to a flow
@@ -73,7 +73,7 @@ impl FlowTriggers {
         call: FlowCall<true>,
         #[oai(name = "flowId")] flow_id: Path<Id>,
     ) -> Result<Json<Started>, Failure<Trigger>> {
-        start(&app, &call, flow_id.0, PayloadTrigger::Lead, || call.payload()).await
+        Ok(start(&app, &call, flow_id.0, PayloadTrigger::Lead, || call.payload()).await?)
     }
 }
 
@@ -83,7 +83,7 @@ async fn start<const BODY: bool>(
     flow_id: Id,
     kind: PayloadTrigger,
     payload: impl FnOnce() -> Result<Map<String, Value>, ApiError>,
-) -> Result<Json<Started>, Failure<Trigger>> {
+) -> Result<Json<Started>, ApiError> {
     let admitted = call.admit(app, FlowId(flow_id.0), kind).await?;
     let started = app.triggers.payload(admitted.target, &admitted.cause, payload()?).await?;
     let message = "Lead received and flow started".to_owned();
@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_query_is_a_payload() {
-        let request = Request::builder().uri("/x?phone=+972501234567&name=Dana+Levi&note=%20hi".parse().unwrap()).finish();
+        let request =
+            Request::builder().uri("/x?phone=+972501234567&name=Dana+Levi&note=%20hi".parse().unwrap()).finish();
         let expected = json!({"phone": "+972501234567", "name": "Dana Levi", "note": " hi"});
         assert_eq!(query(&request).map(Value::Object), Ok(expected));
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::error::{ApiError, Failure, LimitedTrigger};
 use crate::routes::Group;
+use crate::routes::body::Body;
 use crate::routes::paths::phone;
 use crate::security::Limited;
 
@@ -80,7 +81,12 @@ impl Outbound {
     /// customer's answer then goes on in the same flow. Without `queue`, the answer comes when the channel
     /// took or refused the first message. At most 30 a minute for an account.
     #[oai(path = "/", method = "post", operation_id = "triggerOutboundFlow")]
-    async fn trigger(&self, app: Data<&Arc<App>>, caller: Limited, body: Json<Trigger>) -> Result<Json<Triggered>, Failure<LimitedTrigger>> {
+    async fn trigger(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Limited,
+        body: Body<Trigger>,
+    ) -> Result<Json<Triggered>, Failure<LimitedTrigger>> {
         let session = caller.0.session;
         let request = body.0.request()?;
         let (phone, flow_id) = (request.phone.clone(), request.flow_id);

@@ -47,7 +47,11 @@ impl<'a> ApiExtractor<'a> for SignedBytes {
         Some(MetaRequest { description: Some("A webhook of the WhatsApp Business Platform."), content, required: true })
     }
 
-    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> poem::Result<Self> {
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
         let signature = request.header(SIGNATURE).map(str::to_owned);
         Ok(Self { body: body.take()?.into_vec().await?, signature })
     }

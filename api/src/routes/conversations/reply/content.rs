@@ -238,7 +238,8 @@ mod tests {
     use super::*;
 
     fn read(body: Value) -> Result<OutboundContent, String> {
-        let request = ReplyRequest::parse_from_json(Some(body)).map_err(poem_openapi::types::ParseError::into_message)?;
+        let request =
+            ReplyRequest::parse_from_json(Some(body)).map_err(poem_openapi::types::ParseError::into_message)?;
         request.content().map_err(|refusal| refusal.body.error)
     }
 
@@ -248,13 +249,19 @@ mod tests {
         assert_eq!(text, OutboundContent::Text { text: "Hello".into(), preview_url: false });
         for (body, kind) in [
             (json!({"messageType": "image", "mediaUrl": "https://x.example/a.jpg", "caption": "Here"}), "image"),
-            (json!({"messageType": "template", "templateName": "order_update", "templateLanguage": "en",
-                    "templateParams": ["ORD-12345", "Shipped"]}), "template"),
+            (
+                json!({"messageType": "template", "templateName": "order_update", "templateLanguage": "en",
+                    "templateParams": ["ORD-12345", "Shipped"]}),
+                "template",
+            ),
             (json!({"messageType": "location", "latitude": 32.1, "longitude": 34.8}), "location"),
             (json!({"messageType": "reaction", "replyToMessageId": "wamid.1", "emoji": ""}), "reaction"),
             (json!({"messageType": "buttons", "text": "Well?", "buttons": [{"id": "y", "title": "Yes"}]}), "buttons"),
-            (json!({"messageType": "list", "text": "Which?", "buttonText": "Choose",
-                    "sections": [{"rows": [{"id": "1", "title": "One"}]}]}), "list"),
+            (
+                json!({"messageType": "list", "text": "Which?", "buttonText": "Choose",
+                    "sections": [{"rows": [{"id": "1", "title": "One"}]}]}),
+                "list",
+            ),
         ] {
             assert_eq!(read(body).unwrap().kind(), kind);
         }
