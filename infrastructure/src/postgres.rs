@@ -1,0 +1,30 @@
+//! The ports of `application` over Postgres tables, and what its errors mean to a caller.
+
+pub mod audited;
+pub mod contacts;
+pub mod flow_library;
+pub mod lines;
+pub mod ttl_cache;
+pub mod users;
+
+use application::error::AppError;
+
+/// No database for now, or our fault.
+pub(crate) fn app_error(error: sqlx::Error) -> AppError {
+    let unavailable = match &error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(database) => database
+            .code()
+            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P0") || code == "53300"),
+        _ => false,
+    };
+    if unavailable { AppError::Unavailable } else { AppError::internal(error) }
+}
+
+/// A conflict when the error is a value that is taken; else as [`app_error`].
+pub(crate) fn taken_or(error: sqlx::Error, code: &'static str, message: &str) -> AppError {
+    match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => AppError::Conflict { code, message: message.to_owned() },
+        Some(_) | None => app_error(error),
+    }
+}
