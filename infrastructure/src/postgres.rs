@@ -1,17 +1,32 @@
-//! The database behind the ports.
+//! The ports of `application` over Postgres tables, and what its errors mean to a caller.
 
+pub mod audited;
+pub mod contacts;
+pub mod flow_library;
+pub mod lines;
+pub mod migrations;
 pub mod readers;
+pub mod ttl_cache;
+pub mod users;
 
 use application::error::AppError;
 
 use crate::event_store::append::is_unavailable;
 
-/// A database error in the words of use cases.
+/// No database for now, or our fault.
 pub(crate) fn app_error(error: sqlx::Error) -> AppError {
     if is_unavailable(&error) {
         tracing::warn!(%error, "The database cannot be reached");
         AppError::Unavailable
     } else {
         AppError::internal(error)
+    }
+}
+
+/// A conflict when the error is a value that is taken; else as [`app_error`].
+pub(crate) fn taken_or(error: sqlx::Error, code: &'static str, message: &str) -> AppError {
+    match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => AppError::Conflict { code, message: message.to_owned() },
+        Some(_) | None => app_error(error),
     }
 }

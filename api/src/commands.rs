@@ -1,0 +1,51 @@
+//! The commands of the command line.
+
+pub mod demo;
+pub mod history;
+pub mod projections;
+pub mod serve;
+pub mod user;
+
+use crate::compose::database::Database;
+use crate::compose::logging;
+use crate::config::{Cli, Command, Config, UserCommand};
+use crate::openapi;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// One line a person can act on.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    if matches!(cli.command, Command::Openapi) {
+        println!("{}", openapi::document());
+        return Ok(());
+    }
+    let config = Config::from(&cli)?;
+    logging::start(&config.log);
+    match cli.command {
+        Command::Openapi => Ok(()),
+        Command::Serve => serve::run(&cli.options).await,
+        Command::Demo { exit } => demo::run(&cli.options, exit).await,
+        Command::Migrate => {
+            let database = Database::migrated(&config).await?;
+            println!("The database has this build's schema.");
+            database.close().await;
+            Ok(())
+        }
+        Command::Projections => with_database(&config, async |pool| projections::run(pool).await).await,
+        Command::History { stream, at, json } => {
+            with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
+        }
+        Command::User { command: UserCommand::Create(user) } => {
+            with_database(&config, async |pool| user::create(pool, &config, user).await).await
+        }
+    }
+}
+
+/// Does something on the migrated database and leaves it as it was.
+async fn with_database(config: &Config, work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let database = Database::migrated(config).await?;
+    let result = work(&database.pool).await;
+    database.close().await;
+    result
+}

@@ -1,0 +1,28 @@
+//! `flowbot projections`.
+
+use sqlx::PgPool;
+
+use crate::compose::{health, workers};
+
+/// Lists the projections with their lag.
+///
+/// # Errors
+/// The database.
+pub async fn run(pool: &PgPool) -> anyhow::Result<()> {
+    let projections = workers::projections();
+    let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
+    infrastructure::event_store::waiter::register(pool, &names).await?;
+    println!("{:<22} {:<8} {:>10} {:>12} {:>10}  error", "name", "status", "generation", "lag events", "lag s");
+    for state in health::projection_states(pool).await? {
+        println!(
+            "{:<22} {:<8} {:>10} {:>12} {:>10.1}  {}",
+            state.name,
+            state.status,
+            state.generation,
+            state.lag_events,
+            state.lag_seconds,
+            state.error.unwrap_or_default()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The database: the one that is named, or a private one.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use infrastructure::embedded_postgres::{self, DATABASE, EmbeddedPostgres};
+use infrastructure::postgres::migrations;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::config::Config;
+
+/// Connections of this process at most.
+const CONNECTIONS_MAX: u32 = 24;
+/// How long a request waits for one before it answers 503.
+const ACQUIRE_MAX: Duration = Duration::from_secs(3);
+
+/// A database, and the private server behind it, if it is ours.
+pub struct Database {
+    /// Connections.
+    pub pool: PgPool,
+    /// The private server.
+    pub private: Option<EmbeddedPostgres>,
+}
+
+impl Database {
+    /// Connects, starting the private server when no database is named.
+    ///
+    /// # Errors
+    /// There is no database to be had.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (options, private) = match &config.database_url {
+            Some(url) => (PgConnectOptions::from_str(url.expose()).context("DATABASE_URL is no Postgres URL")?, None),
+            None => {
+                let server = embedded_postgres::start(&config.data_dir, |line| tracing::info!("{line}")).await?;
+                (server.connect_options(DATABASE), Some(server))
+            }
+        };
+        let pool = connect(options).await.context("the database cannot be reached")?;
+        Ok(Self { pool, private })
+    }
+
+    /// As [`Database::open`], with the schema of this build.
+    ///
+    /// # Errors
+    /// There is no database to be had, or a migration fails.
+    pub async fn migrated(config: &Config) -> anyhow::Result<Self> {
+        let database = Self::open(config).await?;
+        migrations::migrate(&database.pool).await.context("a migration failed")?;
+        Ok(database)
+    }
+
+    /// Closes the connections, then stops the private server unless another process uses it.
+    pub async fn close(self) {
+        self.pool.close().await;
+        if let Some(server) = self.private
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!("The private server did not stop: {error:#}");
+        }
+    }
+}
+
+/// Connections whose transactions cannot hold up the log's readers for long.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
+    let options = options
+        .application_name("flowbot")
+        .options([("idle_in_transaction_session_timeout", "5s"), ("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+    PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
+}

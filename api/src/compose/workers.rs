@@ -1,0 +1,92 @@
+//! What runs beside the requests, by role.
+
+use std::sync::Arc;
+
+use application::conversations::message_view::MessageView;
+use application::conversations::views::ConversationView;
+use application::flows::views::{FlowVersionView, FlowView};
+use application::leads::views::LeadView;
+use infrastructure::channels::whatsapp::send::WhatsApp;
+use infrastructure::event_store::projector::{DocumentProjection, Projection};
+use infrastructure::event_store::waiter;
+use infrastructure::http_client;
+use infrastructure::inbound::processor::Processor;
+use infrastructure::jobs::Jobs;
+use infrastructure::nodes;
+use infrastructure::outbox::limits::Limits;
+use infrastructure::outbox::worker::Outbox;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::compose::adapters::{Adapters, Grounds};
+use crate::config::{MetaConfig, Roles};
+
+/// Every projection.
+pub fn projections() -> Vec<Arc<dyn Projection>> {
+    vec![
+        Arc::new(DocumentProjection::<FlowView>::new()),
+        Arc::new(DocumentProjection::<FlowVersionView>::new()),
+        Arc::new(DocumentProjection::<ConversationView>::new()),
+        Arc::new(DocumentProjection::<MessageView>::new()),
+        Arc::new(DocumentProjection::<LeadView>::new()),
+    ]
+}
+
+/// Starts what the roles say. It ends after `stop`, once what is under way is done.
+///
+/// # Errors
+/// The database.
+pub async fn start(
+    grounds: &Grounds,
+    adapters: &Adapters,
+    roles: Roles,
+    meta: &MetaConfig,
+    stop: &CancellationToken,
+) -> Result<TaskTracker, sqlx::Error> {
+    let tasks = TaskTracker::new();
+    let projections = projections();
+    let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
+    waiter::register(&grounds.pool, &names).await?;
+    nodes::beat(&grounds.pool, grounds.node).await?;
+    // Whoever takes webhooks in processes them: the journal's rows belong to their node.
+    let adopted = Arc::clone(&adapters.journal_grown);
+    tasks.spawn(nodes::run(grounds.pool.clone(), grounds.node, adopted, stop.clone()));
+    let processor = Processor::start(
+        grounds.pool.clone(),
+        grounds.node,
+        Arc::clone(&adapters.inbound),
+        Arc::clone(&grounds.ids),
+        Arc::clone(&adapters.journal_grown),
+    );
+    tasks.spawn(processor.run(stop.clone()));
+    if roles.projector {
+        for projection in projections {
+            let (pool, pokes, known) = (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
+            tasks.spawn(waiter::run(projection, pool, pokes, known, stop.clone()));
+        }
+    }
+    if roles.worker {
+        let http = http_client::client(http_client::DEFAULT_TIMEOUT);
+        let outbox = Arc::new(Outbox {
+            pool: grounds.pool.clone(),
+            channel: Arc::new(WhatsApp::new(http, &meta.graph_url, &meta.graph_version)),
+            lines: adapters.lines.clone(),
+            directory: adapters.lines.clone(),
+            decisions: Arc::clone(&adapters.decisions),
+            pokes: Arc::clone(&adapters.pokes),
+            limits: Limits::new(),
+        });
+        tasks.spawn(outbox.run(stop.clone()));
+        let jobs = Arc::new(Jobs {
+            pool: grounds.pool.clone(),
+            decisions: Arc::clone(&adapters.decisions),
+            conversations: Arc::clone(&adapters.conversation_commands),
+            directory: adapters.lines.clone(),
+            leads: Arc::clone(&adapters.app.leads),
+            pokes: Arc::clone(&adapters.pokes),
+        });
+        tasks.spawn(jobs.run(stop.clone()));
+    }
+    tasks.close();
+    Ok(tasks)
+}

@@ -1,0 +1,179 @@
+//! Who is behind an address: contacts as sets of identifiers.
+
+use std::time::Duration;
+
+use application::conversations::ports::Contacts;
+use application::error::{AppError, AppResult};
+use async_trait::async_trait;
+use domain::shared::channel::{Address, Channel};
+use domain::shared::ids::{ContactId, TenantId};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::postgres::app_error;
+use crate::postgres::ttl_cache::TtlCache;
+
+/// How long another node may find the former contact of an identifier that was linked anew.
+const CACHE_TTL: Duration = Duration::from_secs(30);
+/// Identifiers remembered.
+const CACHE_ENTRIES: usize = 100_000;
+/// Looks at an identifier that others write at the same time; the second look finds what they wrote.
+const LOOKS_MAX: usize = 3;
+
+/// Finds, makes and teaches a contact in one statement. The first identifier that is known decides; those
+/// of another contact stay with it. An identifier that somebody else inserted meanwhile has no `settled`.
+const RESOLVE: &str = "
+with wanted as (
+    select * from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
+), known as (
+    select w.n, i.contact_id
+      from wanted w
+      join contact_identifiers i on (i.tenant_id, i.channel, i.kind, i.value) = ($1, $2, w.kind, w.value)
+), chosen as (
+    select coalesce((select contact_id from known order by n limit 1), $5) as contact_id
+), learnt as (
+    insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
+    select $1, $2, w.kind, w.value, c.contact_id
+      from wanted w cross join chosen c
+     where w.n not in (select n from known)
+     order by w.n
+    on conflict do nothing
+    returning kind, contact_id
+)
+select c.contact_id, coalesce(k.contact_id, l.contact_id) as settled
+  from wanted w
+ cross join chosen c
+  left join known k on k.n = w.n
+  left join learnt l on l.kind = w.kind
+ order by w.n";
+
+/// The first `$6` identifiers are the former ones: they decide, and are learnt where unknown. The others
+/// lead to the same contact from now on, wherever they led before.
+const LINK: &str = "
+with wanted as (
+    select * from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
+), chosen as (
+    select coalesce(
+        (select i.contact_id
+           from wanted w
+           join contact_identifiers i on (i.tenant_id, i.channel, i.kind, i.value) = ($1, $2, w.kind, w.value)
+          order by w.n limit 1),
+        $5) as contact_id
+), learnt as (
+    insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
+    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n <= $6 order by w.n
+    on conflict do nothing
+), moved as (
+    insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
+    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n > $6 order by w.n
+    on conflict (tenant_id, channel, kind, value) do update set contact_id = excluded.contact_id
+     where contact_identifiers.contact_id <> excluded.contact_id
+)
+select contact_id from chosen";
+
+/// One way a contact is known: its kind and its value.
+type Identifier = (&'static str, String);
+
+/// [`Contacts`] on Postgres.
+pub struct PgContacts {
+    pool: PgPool,
+    cache: TtlCache<(TenantId, Channel, Identifier), ContactId>,
+}
+
+impl PgContacts {
+    /// Contacts in this database.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, cache: TtlCache::new(CACHE_ENTRIES, CACHE_TTL) }
+    }
+
+    /// The contact, when every identifier is remembered: one that is not may have to be learnt.
+    fn remembered(&self, tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> Option<ContactId> {
+        let contact = |it: &Identifier| self.cache.get(&(tenant, channel, it.clone()));
+        let contacts: Option<Vec<ContactId>> = identifiers.iter().map(contact).collect();
+        contacts?.first().copied()
+    }
+
+    async fn look(&self, tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<Vec<(Uuid, Option<Uuid>)>> {
+        let (kinds, values) = columns(identifiers);
+        sqlx::query_as(RESOLVE)
+            .bind(tenant.0)
+            .bind(channel.as_str())
+            .bind(kinds)
+            .bind(values)
+            .bind(new_contact(tenant, channel, identifiers)?.0)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(app_error)
+    }
+}
+
+#[async_trait]
+impl Contacts for PgContacts {
+    async fn resolve(&self, tenant: TenantId, channel: Channel, address: &Address) -> AppResult<ContactId> {
+        let identifiers = identifiers(address);
+        if let Some(contact) = self.remembered(tenant, channel, &identifiers) {
+            return Ok(contact);
+        }
+        let before = self.cache.epoch();
+        let mut rows = self.look(tenant, channel, &identifiers).await?;
+        for _ in 1..LOOKS_MAX {
+            if rows.iter().all(|(_, settled)| settled.is_some()) {
+                break;
+            }
+            rows = self.look(tenant, channel, &identifiers).await?;
+        }
+        let chosen = rows.first().map(|(chosen, _)| ContactId(*chosen));
+        for (identifier, (_, settled)) in identifiers.into_iter().zip(rows) {
+            if let Some(settled) = settled {
+                self.cache.put(before, (tenant, channel, identifier), ContactId(settled));
+            }
+        }
+        chosen.ok_or_else(nobody)
+    }
+
+    async fn link(&self, tenant: TenantId, channel: Channel, from: &Address, to: &Address) -> AppResult<ContactId> {
+        let mut all = identifiers(from);
+        let former = i64::try_from(all.len()).map_err(AppError::internal)?;
+        for identifier in identifiers(to) {
+            if !all.contains(&identifier) {
+                all.push(identifier);
+            }
+        }
+        let (kinds, values) = columns(&all);
+        let contact: Uuid = sqlx::query_scalar(LINK)
+            .bind(tenant.0)
+            .bind(channel.as_str())
+            .bind(kinds)
+            .bind(values)
+            .bind(new_contact(tenant, channel, &all)?.0)
+            .bind(former)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(app_error)?;
+        for identifier in all {
+            self.cache.remove(&(tenant, channel, identifier));
+        }
+        Ok(ContactId(contact))
+    }
+}
+
+/// The phone first: it decides when two identifiers disagree.
+fn identifiers(address: &Address) -> Vec<Identifier> {
+    let phone = address.phone.as_ref().map(|phone| ("phone", phone.as_str().to_owned()));
+    let user_id = address.user_id.as_ref().map(|id| ("user_id", id.clone()));
+    phone.into_iter().chain(user_id).collect()
+}
+
+fn columns(identifiers: &[Identifier]) -> (Vec<&'static str>, Vec<String>) {
+    identifiers.iter().cloned().unzip()
+}
+
+/// The id of a contact that is not known yet: the same for everyone who meets it at the same time.
+fn new_contact(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<ContactId> {
+    let (kind, value) = identifiers.first().ok_or_else(nobody)?;
+    Ok(ContactId::derive(tenant.0, &format!("{channel}:{kind}:{value}")))
+}
+
+fn nobody() -> AppError {
+    AppError::invalid("an address needs a phone or a user id")
+}

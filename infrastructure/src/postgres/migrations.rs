@@ -1,0 +1,50 @@
+//! The migrations, in the binary: a list you can read.
+
+use std::borrow::Cow;
+
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+macro_rules! migrations {
+    ($($version:literal $name:literal),+ $(,)?) => {
+        &[$(($version, $name, include_str!(concat!("../../../migrations/", $version, "_", $name, ".sql")))),+]
+    };
+}
+
+const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
+    20261122090000 "event_store",
+    20261122090100 "projections",
+    20261122090200 "outbox",
+    20261122090300 "webhook_journal",
+    20261122090400 "accounts",
+    20261122090500 "views",
+};
+
+/// Brings the database to this build's schema. Several processes may try at once; one does it.
+///
+/// # Errors
+/// A migration fails, or the database is newer than this build.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, Cow::Borrowed(*sql), false)
+    };
+    let migrations = MIGRATIONS.iter().map(migration).collect();
+    Migrator { migrations: Cow::Owned(migrations), ..Migrator::DEFAULT }.run(pool).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the migrations")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let listed: Vec<String> = MIGRATIONS.iter().map(|(version, name, _)| format!("{version}_{name}.sql")).collect();
+        assert_eq!(files, listed);
+    }
+}

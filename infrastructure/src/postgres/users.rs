@@ -1,0 +1,382 @@
+//! People, their sessions and their API credentials.
+
+use std::time::Duration;
+
+use application::actor::{Actor, Session};
+use application::error::{AppError, AppResult};
+use application::identity::UserView;
+use application::identity::ports::{
+    ApiClient, NewUser, Passwords, SessionKind, SessionRecord, UserChange, Users,
+};
+use application::page::{Cursor, LIMIT_MAX, Page, PageRequest};
+use application::time::{NewId, Stamp};
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use domain::shared::ids::UserId;
+use serde_json::json;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Row};
+use uuid::Uuid;
+
+use crate::postgres::audited::{AuditEntry, AuditedTx};
+use crate::postgres::ttl_cache::TtlCache;
+use crate::postgres::{app_error, taken_or};
+use crate::security::random_bytes;
+
+/// How long another node may take a session for good after it was revoked.
+const SESSION_CACHE_TTL: Duration = Duration::from_secs(5);
+/// Sessions remembered.
+const SESSION_CACHE_ENTRIES: usize = 20_000;
+/// A generated password: 24 characters of base64url.
+const PASSWORD_BYTES: usize = 18;
+/// Held while a person is made: names are the same in upper and lower case, which the table's key cannot know.
+const NAMES_LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('flowbot/usernames', 0))";
+
+macro_rules! user_columns {
+    () => {
+        "id, username, display_name, email, role, timezone, api_access_approved, created_at"
+    };
+}
+
+/// [`Users`] on Postgres.
+pub struct PgUsers {
+    pool: PgPool,
+    sessions: TtlCache<Uuid, SessionRecord>,
+}
+
+impl PgUsers {
+    /// People in this database.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, sessions: TtlCache::new(SESSION_CACHE_ENTRIES, SESSION_CACHE_TTL) }
+    }
+
+    /// Makes the first administrator when there is none. Returns the password when it was generated.
+    ///
+    /// # Errors
+    /// Name or password break a bound, or somebody else has the name.
+    pub async fn ensure_admin(
+        &self,
+        username: &str,
+        password: Option<String>,
+        passwords: &dyn Passwords,
+        ids: &dyn NewId,
+        now: DateTime<Utc>,
+    ) -> AppResult<Option<String>> {
+        if has_admin(&mut *self.pool.acquire().await.map_err(app_error)?).await? {
+            return Ok(None);
+        }
+        let (password, generated) = match password {
+            Some(password) => (password, None),
+            None => {
+                let bytes = random_bytes::<PASSWORD_BYTES>().map_err(AppError::internal)?;
+                let password = URL_SAFE_NO_PAD.encode(bytes);
+                (password.clone(), Some(password))
+            }
+        };
+        let email = if username.contains('@') { username.to_owned() } else { format!("{username}@flowbot.invalid") };
+        let display_name = username.to_owned();
+        let new = NewUser { username: username.to_owned(), password, email, display_name, admin: true };
+        new.check()?;
+        let hash = passwords.hash(new.password.clone()).await?;
+        let id = UserId(ids.new_id());
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        lock_names(tx.conn()).await?;
+        // Another node may have been quicker.
+        if has_admin(tx.conn()).await? {
+            return Ok(None);
+        }
+        insert(tx.conn(), id, &new, &hash, now).await?;
+        tx.commit(created(&Actor::System.to_string(), id, &new)).await?;
+        Ok(generated)
+    }
+}
+
+#[async_trait]
+impl Users for PgUsers {
+    async fn credentials(&self, username: &str) -> AppResult<Option<(UserView, String)>> {
+        let sql = concat!("select ", user_columns!(), ", password_hash from users where lower(username) = lower($1)");
+        sqlx::query(sql)
+            .bind(username)
+            .try_map(|row: PgRow| Ok((user(&row)?, row.try_get("password_hash")?)))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(app_error)
+    }
+
+    async fn get(&self, id: UserId) -> AppResult<Option<UserView>> {
+        sqlx::query(concat!("select ", user_columns!(), " from users where id = $1"))
+            .bind(id.0)
+            .try_map(|row: PgRow| user(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(app_error)
+    }
+
+    async fn list(&self, page: &PageRequest) -> AppResult<Page<UserView>> {
+        let limit = page.limit.clamp(1, LIMIT_MAX);
+        let (after_at, after_id) = page.after.as_ref().map(place).transpose()?.unzip();
+        let sql = concat!(
+            "select ",
+            user_columns!(),
+            ", (select count(*) from users) as total from users
+              where $1::timestamptz is null or (created_at, id) > ($1, $2)
+              order by created_at, id limit $3"
+        );
+        let found = sqlx::query(sql)
+            .bind(after_at)
+            .bind(after_id)
+            .bind(i64::from(limit) + 1)
+            .try_map(|row: PgRow| Ok((user(&row)?, row.try_get::<i64, _>("total")?)))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(app_error)?;
+        let total = found.first().and_then(|(_, total)| u64::try_from(*total).ok());
+        let more = found.len() > limit as usize;
+        let rows: Vec<UserView> = found.into_iter().take(limit as usize).map(|(user, _)| user).collect();
+        let next = rows.last().filter(|_| more).map(|last| Cursor {
+            sort: last.created_at.0.timestamp_micros().to_string(),
+            key: last.id.to_string(),
+        });
+        Ok(Page { rows, next, total })
+    }
+
+    async fn create(&self, actor: &str, id: UserId, new: &NewUser, password_hash: &str, at: DateTime<Utc>) -> AppResult<UserView> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        lock_names(tx.conn()).await?;
+        let user = insert(tx.conn(), id, new, password_hash, at).await?;
+        tx.commit(created(actor, id, new)).await?;
+        Ok(user)
+    }
+
+    async fn change(&self, session: &Session, id: UserId, change: &UserChange, password_hash: Option<&str>) -> AppResult<UserView> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        let sql = concat!(
+            "update users set email = coalesce($2, email), display_name = coalesce($3, display_name),
+                    timezone = coalesce($4, timezone), role = coalesce($5, role),
+                    api_access_approved = coalesce($6, api_access_approved), password_hash = coalesce($7, password_hash)
+              where id = $1 returning ",
+            user_columns!()
+        );
+        let changed = sqlx::query(sql)
+            .bind(id.0)
+            .bind(&change.email)
+            .bind(&change.display_name)
+            .bind(&change.timezone)
+            .bind(&change.role)
+            .bind(change.api_access_approved)
+            .bind(password_hash)
+            .try_map(|row: PgRow| user(&row))
+            .fetch_optional(tx.conn())
+            .await
+            .map_err(app_error)?
+            .ok_or(AppError::NotFound("user"))?;
+        // A new password ends every session, a withdrawn approval those of API credentials.
+        if password_hash.is_some() || change.api_access_approved == Some(false) {
+            sqlx::query(
+                "update sessions set revoked_at = now()
+                  where user_id = $1 and revoked_at is null and ($2 or kind = 'api')",
+            )
+            .bind(id.0)
+            .bind(password_hash.is_some())
+            .execute(tx.conn())
+            .await
+            .map_err(app_error)?;
+        }
+        let details = json!({
+            "email": change.email, "displayName": change.display_name, "timezone": change.timezone,
+            "role": change.role, "apiAccessApproved": change.api_access_approved,
+            "passwordChanged": password_hash.is_some(),
+        });
+        tx.commit(entry(id, &session.cause().actor.to_string(), "user.changed", id.to_string(), details)).await?;
+        self.sessions.clear();
+        Ok(changed)
+    }
+
+    async fn open_session(&self, id: Uuid, record: &SessionRecord) -> AppResult<()> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        // No session lives longer than a day: those that end two days before this one ended long ago.
+        sqlx::query("delete from sessions where user_id = $1 and expires_at < $2 - interval '2 days'")
+            .bind(record.user.0)
+            .bind(record.expires_at)
+            .execute(tx.conn())
+            .await
+            .map_err(app_error)?;
+        sqlx::query("insert into sessions (id, user_id, kind, expires_at) values ($1, $2, $3, $4)")
+            .bind(id)
+            .bind(record.user.0)
+            .bind(kind_word(record.kind))
+            .bind(record.expires_at)
+            .execute(tx.conn())
+            .await
+            .map_err(app_error)?;
+        let details = json!({ "kind": kind_word(record.kind) });
+        let actor = Actor::User(record.user).to_string();
+        tx.commit(entry(record.user, &actor, "session.opened", id.to_string(), details)).await
+    }
+
+    async fn session(&self, id: Uuid) -> AppResult<Option<SessionRecord>> {
+        let load = async {
+            sqlx::query(
+                "select s.user_id, u.role = 'admin' as admin, s.kind, s.expires_at
+                   from sessions s join users u on u.id = s.user_id
+                  where s.id = $1 and s.revoked_at is null",
+            )
+            .bind(id)
+            .try_map(|row: PgRow| session_record(&row))
+            .fetch_optional(&self.pool)
+            .await
+        };
+        self.sessions.read(id, load).await.map_err(app_error)
+    }
+
+    async fn revoke_session(&self, id: Uuid) -> AppResult<()> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        let revoked: Option<(Uuid,)> = sqlx::query_as(
+            "update sessions set revoked_at = now() where id = $1 and revoked_at is null returning user_id",
+        )
+        .bind(id)
+        .fetch_optional(tx.conn())
+        .await
+        .map_err(app_error)?;
+        if let Some((user,)) = revoked {
+            let actor = Actor::User(UserId(user)).to_string();
+            tx.commit(entry(UserId(user), &actor, "session.revoked", id.to_string(), json!({}))).await?;
+        }
+        self.sessions.remove(&id);
+        Ok(())
+    }
+
+    async fn api_client(&self, client_id: &str) -> AppResult<Option<ApiClient>> {
+        sqlx::query("select user_id, client_id, key_hash, rotated_at from api_clients where client_id = $1")
+            .bind(client_id)
+            .try_map(|row: PgRow| api_client(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(app_error)
+    }
+
+    async fn api_client_of(&self, user: UserId) -> AppResult<Option<ApiClient>> {
+        sqlx::query("select user_id, client_id, key_hash, rotated_at from api_clients where user_id = $1")
+            .bind(user.0)
+            .try_map(|row: PgRow| api_client(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(app_error)
+    }
+
+    async fn save_api_client(&self, session: &Session, client: &ApiClient) -> AppResult<()> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        sqlx::query(
+            "insert into api_clients (user_id, client_id, key_hash, rotated_at) values ($1, $2, $3, $4)
+             on conflict (user_id) do update
+                set client_id = excluded.client_id, key_hash = excluded.key_hash, rotated_at = excluded.rotated_at",
+        )
+        .bind(client.user.0)
+        .bind(&client.client_id)
+        .bind(&client.key_hash)
+        .bind(client.rotated_at)
+        .execute(tx.conn())
+        .await
+        .map_err(|error| taken_or(error, "client_id_taken", "the client id is taken; try again"))?;
+        let actor = session.cause().actor.to_string();
+        tx.commit(entry(client.user, &actor, "api_key.rotated", client.client_id.clone(), json!({}))).await
+    }
+}
+
+async fn has_admin(conn: &mut PgConnection) -> AppResult<bool> {
+    let sql = "select exists (select from users where role = 'admin')";
+    sqlx::query_scalar(sql).fetch_one(conn).await.map_err(app_error)
+}
+
+async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
+    sqlx::query(NAMES_LOCK).execute(conn).await.map(drop).map_err(app_error)
+}
+
+/// Needs [`lock_names`], in a statement of its own before: the check sees what was committed until then.
+async fn insert(conn: &mut PgConnection, id: UserId, new: &NewUser, hash: &str, at: DateTime<Utc>) -> AppResult<UserView> {
+    const CODE: &str = "username_taken";
+    const MESSAGE: &str = "the username is taken";
+    let sql = concat!(
+        "insert into users (id, username, password_hash, email, display_name, role, created_at)
+         select $1, $2, $3, $4, $5, $6, $7 where not exists (select from users where lower(username) = lower($2))
+         returning ",
+        user_columns!()
+    );
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(&new.username)
+        .bind(hash)
+        .bind(&new.email)
+        .bind(&new.display_name)
+        .bind(role(new))
+        .bind(at)
+        .try_map(|row: PgRow| user(&row))
+        .fetch_optional(conn)
+        .await
+        .map_err(|error| taken_or(error, CODE, MESSAGE))?
+        .ok_or(AppError::Conflict { code: CODE, message: MESSAGE.to_owned() })
+}
+
+fn created(actor: &str, id: UserId, new: &NewUser) -> AuditEntry {
+    let details = json!({ "username": new.username, "email": new.email, "displayName": new.display_name, "role": role(new) });
+    entry(id, actor, "user.created", id.to_string(), details)
+}
+
+fn entry(user: UserId, actor: &str, action: &'static str, subject: String, details: serde_json::Value) -> AuditEntry {
+    AuditEntry { tenant: Some(user.0), actor: actor.to_owned(), action, subject, details }
+}
+
+fn role(new: &NewUser) -> &'static str {
+    if new.admin { "admin" } else { "user" }
+}
+
+fn kind_word(kind: SessionKind) -> &'static str {
+    match kind {
+        SessionKind::Session => "session",
+        SessionKind::Api => "api",
+    }
+}
+
+/// Where a page of people goes on.
+fn place(cursor: &Cursor) -> AppResult<(DateTime<Utc>, Uuid)> {
+    let at = cursor.sort.parse().ok().and_then(DateTime::from_timestamp_micros);
+    let bad = || AppError::invalid("the cursor is none of ours");
+    at.zip(cursor.key.parse().ok()).ok_or_else(bad)
+}
+
+fn user(row: &PgRow) -> sqlx::Result<UserView> {
+    Ok(UserView {
+        id: row.try_get("id")?,
+        username: row.try_get("username")?,
+        display_name: row.try_get("display_name")?,
+        email: row.try_get("email")?,
+        role: row.try_get("role")?,
+        timezone: row.try_get("timezone")?,
+        api_access_approved: row.try_get("api_access_approved")?,
+        created_at: Stamp(row.try_get("created_at")?),
+    })
+}
+
+fn session_record(row: &PgRow) -> sqlx::Result<SessionRecord> {
+    let kind = match row.try_get("kind")? {
+        "api" => SessionKind::Api,
+        _ => SessionKind::Session,
+    };
+    Ok(SessionRecord {
+        user: UserId(row.try_get("user_id")?),
+        admin: row.try_get("admin")?,
+        kind,
+        expires_at: row.try_get("expires_at")?,
+    })
+}
+
+fn api_client(row: &PgRow) -> sqlx::Result<ApiClient> {
+    Ok(ApiClient {
+        user: UserId(row.try_get("user_id")?),
+        client_id: row.try_get("client_id")?,
+        key_hash: row.try_get("key_hash")?,
+        rotated_at: row.try_get("rotated_at")?,
+    })
+}
