@@ -1,1 +1,6 @@
+//! What the tests stand on: one PostgreSQL a run, a database a test, the real process in this one, real HTTP.
 
+pub mod app;
+pub mod cluster;
+pub mod flows;
+pub mod webhook;

@@ -1,0 +1,90 @@
+//! One private PostgreSQL for the whole run; each test gets a database made from a migrated template.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use infrastructure::embedded_postgres::{self, EmbeddedPostgres, Settings};
+use infrastructure::postgres::migrations;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+
+struct Cluster {
+    server: EmbeddedPostgres,
+    run: u128,
+}
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+async fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| async { start().await.expect("the tests need a PostgreSQL") }).await
+}
+
+async fn start() -> anyhow::Result<Cluster> {
+    // One folder for all runs: initdb costs seconds. Databases of earlier runs are dropped.
+    let folder = std::env::temp_dir().join("flowbot-test-cluster");
+    std::fs::create_dir_all(&folder)?;
+    let server = embedded_postgres::start_with(&folder, Settings { fast: true }, |line| eprintln!("{line}")).await?;
+    let run = uuid::Uuid::now_v7().as_u128();
+    let cluster = Cluster { server, run };
+    let mut admin = PgConnection::connect_with(&cluster.server.connect_options("postgres")).await?;
+    drop_leftovers(&mut admin).await?;
+    let template = cluster.template();
+    sqlx::query(&format!("create database {template}")).execute(&mut admin).await?;
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.server.connect_options(&template)).await?;
+    migrations::migrate(&pool).await?;
+    pool.close().await;
+    Ok(cluster)
+}
+
+/// Databases nobody is connected to; another run beside this one keeps its own.
+async fn drop_leftovers(admin: &mut PgConnection) -> sqlx::Result<()> {
+    let leftovers: Vec<String> = sqlx::query_scalar(
+        "select datname::text from pg_database d where datname like 'flowbot\\_%' and datname <> 'flowbot'
+            and not exists (select from pg_stat_activity a where a.datname = d.datname)
+            and coalesce((pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification, now()) < now() - interval '1 hour'",
+    )
+    .fetch_all(&mut *admin)
+    .await?;
+    for name in leftovers {
+        sqlx::query(&format!("drop database if exists {name}")).execute(&mut *admin).await?;
+    }
+    Ok(())
+}
+
+impl Cluster {
+    fn template(&self) -> String {
+        format!("flowbot_template_{:x}", self.run)
+    }
+}
+
+/// A database of one's own.
+pub struct TestDatabase {
+    /// Its name.
+    pub name: String,
+    /// How to reach it.
+    pub options: PgConnectOptions,
+    /// Connections.
+    pub pool: PgPool,
+}
+
+impl TestDatabase {
+    /// A fresh, migrated database.
+    pub async fn create() -> Self {
+        let cluster = cluster().await;
+        let name = format!("flowbot_test_{:x}_{}", cluster.run, DATABASES.fetch_add(1, Ordering::Relaxed));
+        let admin = PgConnection::connect_with(&cluster.server.connect_options("postgres")).await;
+        let mut admin = admin.expect("the cluster answers");
+        let create = format!("create database {name} template {}", cluster.template());
+        sqlx::query(&create).execute(&mut admin).await.expect("a database from the template");
+        let options = cluster.server.connect_options(&name);
+        let pool = PgPoolOptions::new().max_connections(16).connect_with(options.clone()).await.expect("a connection");
+        Self { name, options, pool }
+    }
+
+    /// As a URL, for another process.
+    pub async fn url(&self) -> String {
+        let cluster = cluster().await;
+        cluster.server.url().replace(&format!("/{}?", embedded_postgres::DATABASE), &format!("/{}?", self.name))
+    }
+}
