@@ -20,46 +20,41 @@ const CACHE_ENTRIES: usize = 100_000;
 /// Looks at an identifier that others write at the same time; the second look finds what they wrote.
 const LOOKS_MAX: usize = 3;
 
+/// What is asked for, with the contact each identifier has. The lookup is a subquery so that every plan uses
+/// the key: a join, planned while the table was small and kept, would read all of it ever after.
+macro_rules! wanted {
+    () => {
+        "with wanted as materialized (
+    select w.kind, w.value, w.n,
+           (select i.contact_id from contact_identifiers i
+             where i.tenant_id = $1 and i.channel = $2 and i.kind = w.kind and i.value = w.value) as known
+      from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
+), chosen as (
+    select coalesce((select known from wanted where known is not null order by n limit 1), $5) as contact_id
+)"
+    };
+}
+
 /// Finds, makes and teaches a contact in one statement. The first identifier that is known decides; those
 /// of another contact stay with it. An identifier that somebody else inserted meanwhile has no `settled`.
-const RESOLVE: &str = "
-with wanted as (
-    select * from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
-), known as (
-    select w.n, i.contact_id
-      from wanted w
-      join contact_identifiers i on (i.tenant_id, i.channel, i.kind, i.value) = ($1, $2, w.kind, w.value)
-), chosen as (
-    select coalesce((select contact_id from known order by n limit 1), $5) as contact_id
-), learnt as (
+const RESOLVE: &str = concat!(
+    wanted!(),
+    ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
-    select $1, $2, w.kind, w.value, c.contact_id
-      from wanted w cross join chosen c
-     where w.n not in (select n from known)
-     order by w.n
+    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.known is null order by w.n
     on conflict do nothing
     returning kind, contact_id
 )
-select c.contact_id, coalesce(k.contact_id, l.contact_id) as settled
-  from wanted w
- cross join chosen c
-  left join known k on k.n = w.n
-  left join learnt l on l.kind = w.kind
- order by w.n";
+select c.contact_id, coalesce(w.known, l.contact_id) as settled
+  from wanted w cross join chosen c left join learnt l on l.kind = w.kind
+ order by w.n"
+);
 
 /// The first `$6` identifiers are the former ones: they decide, and are learnt where unknown. The others
 /// lead to the same contact from now on, wherever they led before.
-const LINK: &str = "
-with wanted as (
-    select * from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
-), chosen as (
-    select coalesce(
-        (select i.contact_id
-           from wanted w
-           join contact_identifiers i on (i.tenant_id, i.channel, i.kind, i.value) = ($1, $2, w.kind, w.value)
-          order by w.n limit 1),
-        $5) as contact_id
-), learnt as (
+const LINK: &str = concat!(
+    wanted!(),
+    ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
     select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n <= $6 order by w.n
     on conflict do nothing
@@ -69,7 +64,8 @@ with wanted as (
     on conflict (tenant_id, channel, kind, value) do update set contact_id = excluded.contact_id
      where contact_identifiers.contact_id <> excluded.contact_id
 )
-select contact_id from chosen";
+select contact_id from chosen"
+);
 
 /// One way a contact is known: its kind and its value.
 type Identifier = (&'static str, String);
