@@ -4,6 +4,8 @@
 //! logged and never sent.
 
 pub mod app;
+pub mod commands;
+pub mod compose;
 pub mod config;
 pub mod error;
 pub mod middleware;
