@@ -1,7 +1,7 @@
-//! FlowBot's front door: the REST operations, who may call them, and the OpenAPI document.
+//! FlowBot's front door: the binary's commands, the REST operations, who may call them, and the OpenAPI document.
 //!
-//! Invariants: no rule lives here; every error leaves as `{"error", "code"}`; what goes wrong inside is
-//! logged and never sent.
+//! Invariants: no rule lives here; `compose` alone names adapters and `config` alone reads the environment;
+//! every error leaves as `{"error", "code"}`; what goes wrong inside is logged and never sent.
 
 pub mod app;
 pub mod commands;

@@ -84,7 +84,7 @@ pub async fn readyz(pool: Data<&PgPool>) -> Response {
 
 /// Prometheus text.
 #[handler]
-pub async fn metrics(pool: Data<&PgPool>) -> String {
+pub async fn prometheus(pool: Data<&PgPool>) -> String {
     if let Ok(states) = projection_states(pool.0).await {
         for state in states {
             metrics::gauge!("projection_lag_events", "projection" => state.name.clone()).set(state.lag_events as f64);

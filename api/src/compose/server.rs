@@ -21,7 +21,7 @@ use crate::compose::listener::Bound;
 use crate::compose::{health, workers};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
-use crate::routes;
+use crate::openapi;
 
 /// How long requests and sends may go on after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -78,14 +78,14 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     let stop = CancellationToken::new();
     let tasks = workers::start(&grounds, &adapters, config.roles, &config.meta, &stop).await?;
     let app = Arc::new(adapters.app);
-    let mut extra = Route::new().at("/readyz", poem::get(health::readyz)).at("/metrics", poem::get(health::metrics));
+    let mut extra = Route::new().at("/readyz", poem::get(health::readyz)).at("/metrics", poem::get(health::prometheus));
     if config.sandbox {
         let secret = config.meta.app_secret.as_ref().map(|it| it.expose().clone()).unwrap_or_default();
         let webhook_url = format!("http://{}/api/webhook/whatsapp", listener.address);
         let sandbox = SandboxConfig { app_secret: secret, webhook_url, status_delay_ms: SANDBOX_STATUS_DELAY_MS };
         extra = extra.nest("/sandbox", Arc::new(MetaSandbox::new(sandbox)).routes());
     }
-    let endpoint = routes::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
+    let endpoint = openapi::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
     let drain = stop.clone();
     let http = tokio::spawn(async move {
         Server::new_with_acceptor(listener)
