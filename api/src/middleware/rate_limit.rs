@@ -83,7 +83,7 @@ impl RateLimits {
 
     fn address(&self, request: &Request) -> IpAddr {
         let forwarded =
-            request.headers().get_all("x-forwarded-for").iter().last().and_then(|value| value.to_str().ok());
+            request.headers().get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let last = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|text| text.trim().parse().ok());
         match (last, &request.remote_addr().0) {
             (Some(address), _) if self.behind_proxy => network(address),

@@ -50,7 +50,10 @@ impl<E: Endpoint> Endpoint for Uniform<E> {
 impl<E> Uniform<E> {
     fn explain(&self, error: &poem::Error, path: &str) -> ApiError {
         if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
-            return ApiError::invalid("invalid_request", format!("parameter `{}`: {}", wrong.name, wrong.reason));
+            return ApiError::invalid(
+                "invalid_request",
+                format!("parameter `{}`: {}", wrong.name, bound(&wrong.reason)),
+            );
         }
         if let Some(wrong) = error.downcast_ref::<ParseRequestPayloadError>() {
             return ApiError::invalid("invalid_request", format!("body: {}", reworded(&wrong.reason)));
@@ -74,6 +77,18 @@ impl<E> Uniform<E> {
                 ApiError::internal()
             }
         }
+    }
+}
+
+/// A bound in words: `verification failed. maximum(200, exclusive: false)` is `must be at most 200`.
+fn bound(reason: &str) -> String {
+    let rule = reason.rsplit("verification failed. ").next().unwrap_or(reason).trim();
+    let value = rule.split_once('(').map(|(_, rest)| rest.split([',', ')']).next().unwrap_or_default());
+    match (rule.split('(').next(), value) {
+        (Some("minimum"), Some(value)) => format!("must be at least {value}"),
+        (Some("maximum"), Some(value)) => format!("must be at most {value}"),
+        (Some("maxLength"), Some(value)) => format!("must be at most {value} characters"),
+        _ => reworded(reason).to_owned(),
     }
 }
 
@@ -135,7 +150,7 @@ mod tests {
             ("times=1", "application/json", "{\"name\": \"a\", \"colour\": 1}", 400, "colour: is no field"),
             ("times=1", "text/plain", good, 415, "unsupported_content_type"),
             ("times=x", "application/json", good, 400, "parameter `times`"),
-            ("times=10", "application/json", good, 400, "parameter `times`"),
+            ("times=10", "application/json", good, 400, "parameter `times`: must be at most 9"),
         ] {
             let (shown, text) = refusal(query, kind, body).await;
             assert!(shown == status && text.contains(words) && !text.contains("occurred"), "{shown} {text}");

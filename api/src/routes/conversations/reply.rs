@@ -34,14 +34,14 @@ struct Replied {
 /// Replies by people.
 pub struct Replies;
 
-#[OpenApi(prefix_path = "/conversations/:id/reply", tag = "Group::Conversations")]
+#[OpenApi(prefix_path = "/conversations", tag = "Group::Conversations")]
 impl Replies {
     /// Send a message to the customer
     ///
     /// Text, media, a template, a place, contact cards, a reaction, buttons or a list. The answer comes when
     /// the channel took the message, at the latest after 10 s. Outside the 24-hour window anything but a
     /// template is refused (409 with `windowOpen: false`), and nothing is sent.
-    #[oai(path = "/", method = "post", operation_id = "replyToConversation")]
+    #[oai(path = "/:id/reply", method = "post", operation_id = "replyToConversation")]
     async fn reply(
         &self,
         app: Data<&Arc<App>>,

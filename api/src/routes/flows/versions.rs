@@ -19,12 +19,12 @@ use crate::security::Caller;
 /// Versions of flows.
 pub struct Versions;
 
-#[OpenApi(prefix_path = "/flows/:id/versions", tag = "Group::Flows")]
+#[OpenApi(prefix_path = "/flows", tag = "Group::Flows")]
 impl Versions {
     /// List a flow's versions
     ///
     /// Published graphs, newest first.
-    #[oai(path = "/", method = "get", operation_id = "listFlowVersions")]
+    #[oai(path = "/:id/versions", method = "get", operation_id = "listFlowVersions")]
     async fn list(
         &self,
         app: Data<&Arc<App>>,
@@ -45,7 +45,7 @@ impl Versions {
     ///
     /// Freezes the saved graph as the next version, whatever the flow's status. When nothing changed since,
     /// the last version is the answer.
-    #[oai(path = "/", method = "post", operation_id = "publishFlowVersion")]
+    #[oai(path = "/:id/versions", method = "post", operation_id = "publishFlowVersion")]
     async fn publish(
         &self,
         app: Data<&Arc<App>>,
