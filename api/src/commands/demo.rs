@@ -118,8 +118,17 @@ async fn play(config: &Config) -> anyhow::Result<()> {
 
 /// A person finds the conversation that asks for one, claims it and answers.
 async fn person_takes_over(api: &Api) -> anyhow::Result<String> {
-    let waiting = api.get("/api/conversations?status=handoff").await?;
-    let id = waiting[0]["id"].as_str().context("no conversation asks for a person")?.to_owned();
+    // The list follows the log within milliseconds, so a person may look a moment too early.
+    let waiting = async {
+        loop {
+            let list = api.get("/api/conversations?status=handoff").await?;
+            if let Some(id) = list[0]["id"].as_str() {
+                return anyhow::Ok(id.to_owned());
+            }
+            tokio::time::sleep(customer::GLANCE).await;
+        }
+    };
+    let id = tokio::time::timeout(customer::PATIENCE, waiting).await.context("no conversation asks for a person")??;
     api.put(&format!("/api/conversations/{id}"), &json!({ "action": "claim" })).await?;
     let reply = json!({ "messageType": "text", "text": "Hi Dana, this is Noa. How can I help?" });
     let answer = api.post(&format!("/api/conversations/{id}/reply"), &reply).await?;

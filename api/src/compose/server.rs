@@ -21,7 +21,7 @@ use crate::compose::listener::Bound;
 use crate::compose::{health, workers};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
-use crate::openapi;
+use crate::routes;
 
 /// How long requests and sends may go on after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -85,7 +85,7 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
         let sandbox = SandboxConfig { app_secret: secret, webhook_url, status_delay_ms: SANDBOX_STATUS_DELAY_MS };
         extra = extra.nest("/sandbox", Arc::new(MetaSandbox::new(sandbox)).routes());
     }
-    let endpoint = openapi::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
+    let endpoint = routes::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
     let drain = stop.clone();
     let http = tokio::spawn(async move {
         Server::new_with_acceptor(listener)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, DeliveryNews, Participants};
 use domain::conversation::error::ConversationError;
@@ -87,7 +88,8 @@ impl Inbound {
         }
     }
 
-    async fn message(&self, line: &LineFacts, sender: Sender, message: InboundMessage, cause: &Cause) -> AppResult<Taken> {
+    async fn message(&self, line: &LineFacts, sender: Sender, mut message: InboundMessage, cause: &Cause) -> AppResult<Taken> {
+        message.sent_at = refined(message.sent_at, self.decisions.now());
         let channel = Channel::Whatsapp;
         let contact_id = self.contacts.resolve(line.tenant, channel, &sender.address).await?;
         let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
@@ -127,7 +129,7 @@ impl Inbound {
             provider_message_id: Some(news.provider_message_id),
             error: news.error,
             possible_duplicate: false,
-            at: news.at,
+            at: refined(news.at, self.decisions.now()),
         };
         let cause = Cause { actor: Actor::Channel, ..cause.clone() };
         let stream = StreamId::new(line.tenant, conversation.0);
@@ -151,6 +153,13 @@ impl Inbound {
             other => done(other),
         }
     }
+}
+
+/// Channels tell whole seconds: the instant lies inside that second, and not after now.
+fn refined(told: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let whole = told.timestamp_subsec_nanos() == 0;
+    let latest = if whole { told + TimeDelta::milliseconds(999) } else { told };
+    latest.min(now)
 }
 
 fn done<T>(result: Result<T, CommandError<ConversationError>>) -> AppResult<Taken> {

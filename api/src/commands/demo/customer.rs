@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::commands::demo::Api;
 
 /// How long the customer waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// How often they look at the phone.
-const GLANCE: Duration = Duration::from_millis(20);
+pub(super) const GLANCE: Duration = Duration::from_millis(20);
 
 /// A customer with a phone in the sandbox.
 pub(super) struct Customer<'a> {
