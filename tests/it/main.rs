@@ -1,1 +1,5 @@
+//! Black-box tests: real HTTP, a real Postgres, no mocks.
 
+mod flows;
+mod rest;
+mod webhooks;

@@ -1,0 +1,1 @@
+//! Flows as their customers live them.
