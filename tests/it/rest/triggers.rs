@@ -20,7 +20,7 @@ fn outbound() -> Value {
     drawflow(&[
         ("1", "trigger_outbound", json!({ "requireTemplateWhenWindowClosed": false }), &["2"]),
         ("2", "send_template", json!({ "templateName": "order", "language": "he", "params": ["{{customerName}}", "{{orderId}}"] }), &["3"]),
-        ("3", "ask", json!({ "text": "Thanks {{customerName}}. When?", "saveAs": "when" }), &["4"]),
+        ("3", "wait_reply", json!({ "saveAs": "when" }), &["4"]),
         ("4", "send_text", json!({ "text": "{{when}} it is, {{customerName}}" }), &[]),
     ])
 }
@@ -60,8 +60,15 @@ async fn an_outbound_flow_writes_first_and_goes_on_with_the_answer() {
     // Without `queue`, the phone shows it by now.
     let shown = app.answers(PHONE).await;
     assert!(shown[0].contains("John") && shown[0].contains("ORD-123"), "{shown:?}");
-    app.customer_writes(PHONE, "hello").await;
     let row = dana.conversation_with(PHONE).await;
+    let path = format!("/api/conversations/{}", row["id"].as_str().expect("an id"));
+    eventually("the run to wait for an answer", async || {
+        (dana.get(&path).await.ok()["flowRun"]["nodeId"] == "3").then_some(())
+    })
+    .await;
+    app.customer_writes(PHONE, "Tuesday").await;
+    let answers = app.wait_for_answers(PHONE, 2).await;
+    assert!(answers[1].contains("Tuesday it is, John"), "{answers:?}");
     assert_eq!(row["flowId"], json!(flow));
 }
 
@@ -144,7 +151,7 @@ async fn every_way_to_authenticate_admits_its_own_credentials_alone() {
             let path = format!("/api/webhook/flow/{}{tail}", dana.has_flow(kind, &by_payload(kind, auth)).await);
             refused(&call(&app, &path, body, &[]).await, 401, "unauthorized");
             refused(&call(&app, &path, body, &[(header, bad)]).await, 401, "unauthorized");
-            refused(&eve.post(&path, &serde_json::from_str(body).expect("JSON")).await, 401, "unauthorized");
+            refused(&eve.post(&path, &serde_json::from_str(body).expect("JSON")).await, 404, "not_found");
             let started = call(&app, &path, body, &[(header, good)]).await.ok();
             assert_eq!(started["success"], true, "{auth}");
             // The account's own token is always enough.
@@ -155,11 +162,14 @@ async fn every_way_to_authenticate_admits_its_own_credentials_alone() {
     refused(&call(&app, &format!("/api/webhook/flow/{jwt}"), body, &[]).await, 401, "unauthorized");
     let open = dana.has_flow("open", &by_payload("trigger_api", &json!({ "mode": "none" }))).await;
     call(&app, &format!("/api/webhook/flow/{open}"), body, &[]).await.ok();
-    // Whatever is not a flow of that kind for who calls looks like no flow at all.
+    // Whatever does not start for who calls looks like a flow that is not there.
     let unknown = call(&app, &format!("/api/webhook/flow/{}", Uuid::new_v4()), body, &[]).await;
-    let unfit = call(&app, &format!("/api/webhook/flow/{open}/lead"), body, &[]).await;
-    refused(&unknown, 404, "not_found");
-    assert_eq!((unfit.status, unfit.body), (unknown.status, unknown.body));
+    let (closed, unfit) = (format!("/api/webhook/flow/{jwt}"), format!("/api/webhook/flow/{open}/lead"));
+    refused(&unknown, 401, "unauthorized");
+    for path in [closed, unfit] {
+        let answer = call(&app, &path, body, &[]).await;
+        assert_eq!((answer.status, answer.body), (unknown.status, unknown.body.clone()));
+    }
     refused(&dana.post(&format!("/api/webhook/flow/{open}/lead"), &json!({})).await, 400, "invalid_request");
 }
 

@@ -107,19 +107,21 @@ pub struct Admitted {
 }
 
 impl<const BODY: bool> FlowCall<BODY> {
-    /// Lets the call in, or not. What is not there and what is not active look the same to all but the owner.
+    /// Lets the call in, or not. What is not there, what is not active and what is somebody else's look the same
+    /// to all but the owner.
     ///
     /// # Errors
-    /// The flow is not there (404), not active or without such a trigger (400 for its owner), or the
-    /// credentials are wrong (401).
+    /// The flow is not active or without such a trigger (400 for its owner), or it does not start for who
+    /// calls: 404 for a session, 401 without one.
     pub async fn admit(&self, app: &App, flow_id: FlowId, kind: PayloadTrigger) -> Result<Admitted, ApiError> {
         let target = match app.triggers.payload_trigger(flow_id, kind).await {
             Ok(target) => target,
             Err(refusal @ AppError::Invalid { .. }) => {
-                let session = self.session.as_ref().ok_or_else(|| ApiError::not_found("flow"))?;
+                let session = self.session.as_ref().ok_or_else(|| self.refusal())?;
                 app.flows.get(session, flow_id).await?;
                 return Err(refusal.into());
             }
+            Err(AppError::NotFound(_)) => return Err(self.refusal()),
             Err(other) => return Err(other.into()),
         };
         let owner = self.session.as_ref().filter(|session| session.tenant == target.0);
@@ -129,10 +131,18 @@ impl<const BODY: bool> FlowCall<BODY> {
             Some(Trigger::Message(_) | Trigger::Outbound(_)) | None => None,
         };
         if owner.is_none() && !auth.is_some_and(|auth| admits(auth, &self.headers, &self.signed)) {
-            return Err(ApiError::unauthorized("these credentials do not start this flow"));
+            return Err(self.refusal());
         }
         let actor = owner.map_or(Actor::Webhook, |session| Actor::User(session.user));
         Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None }, target })
+    }
+
+    /// One answer for a flow that is not there and for one that is somebody else's.
+    fn refusal(&self) -> ApiError {
+        match &self.session {
+            Some(_) => ApiError::not_found("flow"),
+            None => ApiError::unauthorized("these credentials do not start this flow"),
+        }
     }
 
     /// The body as an object.
