@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::observe::RequestId;
+use crate::routes::body::without_null;
 use crate::security::{BEARER_AUTH, COOKIE_AUTH, Caller, api_key, http, register_session_schemes};
 
 const SIGNATURE: &str = "X-Signature-256";
@@ -150,8 +151,10 @@ impl<const BODY: bool> FlowCall<BODY> {
     /// # Errors
     /// It is none.
     pub fn payload(&self) -> Result<Map<String, Value>, ApiError> {
-        let read = serde_json::from_slice(&self.signed);
-        read.map_err(|error| ApiError::invalid("invalid_request", format!("the body must be a JSON object: {error}")))
+        let unread = |error| ApiError::invalid("invalid_request", format!("the body must be a JSON object: {error}"));
+        let payload: Value = serde_json::from_slice(&self.signed).map_err(unread)?;
+        without_null(&payload)?;
+        serde_json::from_value(payload).map_err(unread)
     }
 }
 
