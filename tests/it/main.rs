@@ -1,1 +1,4 @@
+//! Black-box tests: real Postgres, real HTTP on loopback.
 
+mod architecture;
+mod golden;
