@@ -1,10 +1,21 @@
-//! The OpenAPI document: what the library derives, with our examples.
+//! The service as a whole, and the OpenAPI document of it: what the library derives, with our examples.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use poem::middleware::CatchPanic;
+use poem::web::{Html, Json};
+use poem::{Endpoint, EndpointExt, Response, Route, endpoint, get, handler};
 use poem_openapi::{OpenApiService, ServerObject};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::app::App;
+use crate::middleware::allow::Methods;
+use crate::middleware::body_limit::BodyLimit;
+use crate::middleware::headers::secure;
+use crate::middleware::observe::Observe;
+use crate::middleware::panics::AnswerPanic;
+use crate::middleware::uniform_errors::UniformErrors;
 use crate::routes::{Operations, operations};
 
 /// What the document says of the whole.
@@ -25,7 +36,7 @@ const HEADERS: [&str; 6] =
     ["Projection-Lag", "X-Next-Cursor", "Link", "X-Total-Count", "X-Status-Counts", "Set-Cookie"];
 
 /// The operations as the library serves and describes them.
-pub fn service() -> OpenApiService<Operations, ()> {
+fn service() -> OpenApiService<Operations, ()> {
     OpenApiService::new(operations(), "FlowBot", env!("CARGO_PKG_VERSION"))
         .description(ABOUT)
         .server(ServerObject::new("/").description("This installation"))
@@ -37,15 +48,44 @@ pub fn document() -> String {
     format!("{:#}", described())
 }
 
+/// The whole API: the operations, their document, the reference at `/docs`, and whatever `beside` adds.
+pub fn routes(app: Arc<App>, beside: Route) -> impl Endpoint<Output = Response> {
+    layered(beside).data(app)
+}
+
+/// Everything but the rooms behind it.
+fn layered(beside: Route) -> impl Endpoint<Output = Response> {
+    let methods = Arc::new(Methods::of(&described()));
+    let (document, page) = pages();
+    let document =
+        endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
+    let page = endpoint::make_sync(move |_| Html(page.clone()));
+    beside
+        .nest("/api", service())
+        .at("/openapi.json", get(document))
+        .at("/docs", get(page))
+        .at("/healthz", get(alive))
+        .with(BodyLimit)
+        .with(CatchPanic::new().with_handler(AnswerPanic))
+        .with(UniformErrors(methods))
+        .map(|response| async move { secure(response) })
+        .with(Observe)
+}
+
+#[handler]
+fn alive() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
 /// The document as it is served, and the page a person reads it on: Swagger UI, which loads nothing from outside.
-pub fn pages() -> (String, String) {
+fn pages() -> (String, String) {
     let document = document();
     let page = service().swagger_ui_html().replace(&service().spec(), &document.replace("</", "<\\/"));
     (document, page)
 }
 
 /// The library's document with our examples, and headers as people write them.
-pub fn described() -> Value {
+fn described() -> Value {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     let paths = document["paths"].as_object_mut().into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The operations, by group, and everything a request passes through on its way to them.
+//! The operations, by group.
 
 pub mod admin;
 pub mod answers;
@@ -11,22 +11,7 @@ pub mod paths;
 pub mod settings;
 pub mod webhooks;
 
-use std::sync::Arc;
-
-use poem::middleware::CatchPanic;
-use poem::web::{Html, Json};
-use poem::{Endpoint, EndpointExt, Response, Route, endpoint, get, handler};
 use poem_openapi::Tags;
-use serde_json::{Value, json};
-
-use crate::app::App;
-use crate::middleware::allow::Methods;
-use crate::middleware::body_limit::BodyLimit;
-use crate::middleware::headers::secure;
-use crate::middleware::observe::Observe;
-use crate::middleware::panics::AnswerPanic;
-use crate::middleware::uniform_errors::UniformErrors;
-use crate::openapi;
 
 /// Groups of operations.
 #[derive(Tags)]
@@ -71,35 +56,3 @@ pub const fn operations() -> Operations {
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }
-
-/// The whole API: the operations, their document, the reference at `/docs`, and whatever `beside` adds.
-pub fn routes(app: Arc<App>, beside: Route) -> impl Endpoint<Output = Response> {
-    layered(beside).data(app)
-}
-
-/// Everything but the rooms behind it.
-fn layered(beside: Route) -> impl Endpoint<Output = Response> {
-    let methods = Arc::new(Methods::of(&openapi::described()));
-    let (document, page) = openapi::pages();
-    let document =
-        endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
-    let page = endpoint::make_sync(move |_| Html(page.clone()));
-    beside
-        .nest("/api", openapi::service())
-        .at("/openapi.json", get(document))
-        .at("/docs", get(page))
-        .at("/healthz", get(alive))
-        .with(BodyLimit)
-        .with(CatchPanic::new().with_handler(AnswerPanic))
-        .with(UniformErrors(methods))
-        .map(|response| async move { secure(response) })
-        .with(Observe)
-}
-
-#[handler]
-fn alive() -> Json<Value> {
-    Json(json!({"status": "ok"}))
-}
-
-#[cfg(test)]
-mod tests;

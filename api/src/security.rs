@@ -75,7 +75,7 @@ pub struct Limited(pub Caller);
 /// The rooms behind the operations, from inside an extractor.
 ///
 /// # Errors
-/// The request came in past [`crate::routes::routes`].
+/// The request came in past [`crate::openapi::routes`].
 pub fn app(request: &Request) -> Result<&Arc<App>, ApiError> {
     request.data::<Arc<App>>().ok_or_else(ApiError::internal)
 }
