@@ -41,6 +41,7 @@ create table whatsapp_lines (
     is_primary           boolean     not null default false,
     coexistence          boolean     not null default false,
     messages_per_second  integer     not null check (messages_per_second between 1 and 1000),
+    pair_limit           boolean     not null default true,
     stopped_reason       text,
     stopped_at           timestamptz,
     updated_at           timestamptz not null default now()

@@ -43,7 +43,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 /// Does something on the migrated database and leaves it as it was.
-async fn with_database(config: &Config, work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn with_database(
+    config: &Config,
+    work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let database = Database::migrated(config).await?;
     let result = work(&database.pool).await;
     database.close().await;

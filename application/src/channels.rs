@@ -25,6 +25,8 @@ pub struct Line {
     pub access_token: String,
     /// Messages a second (80 by default, 20 in coexistence, at most 1 000; Meta, throughput).
     pub messages_per_second: u32,
+    /// Whether Meta's pair limit is kept: one message in six seconds to one customer, 45 at once.
+    pub pair_limit: bool,
 }
 
 /// What the channel answered when it took a message.
@@ -57,7 +59,13 @@ pub trait Channel: Send + Sync {
     ///
     /// # Errors
     /// Refused, certainly not sent, or in doubt.
-    async fn send(&self, line: &Line, to: &Address, content: &OutboundContent, correlation: &str) -> Result<Accepted, SendError>;
+    async fn send(
+        &self,
+        line: &Line,
+        to: &Address,
+        content: &OutboundContent,
+        correlation: &str,
+    ) -> Result<Accepted, SendError>;
 
     /// Marks a customer's message as read and, on request, shows the typing indicator (at most 25 s).
     ///
@@ -92,6 +100,7 @@ pub struct StatusNews {
 
 /// One element of a webhook.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every element is a message")]
 pub enum InboundItem {
     /// A customer's message.
     Message {

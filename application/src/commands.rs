@@ -107,7 +107,13 @@ pub trait Commands<A: Aggregate>: Send + Sync {
     ///
     /// # Errors
     /// A rule refuses, it took effect before, or it could not be stored.
-    async fn run(&self, stream: &StreamId, cause: &Cause, command: A::Command, along: Along) -> Result<Reached, CommandError<A::Error>>;
+    async fn run(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: A::Command,
+        along: Along,
+    ) -> Result<Reached, CommandError<A::Error>>;
 
     /// The aggregate as it stands.
     ///

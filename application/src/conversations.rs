@@ -65,7 +65,12 @@ impl Conversations {
     ///
     /// # Errors
     /// They cannot be read.
-    pub async fn list(&self, session: &Session, filter: &ConversationFilter, page: &PageRequest) -> AppResult<Page<ConversationView>> {
+    pub async fn list(
+        &self,
+        session: &Session,
+        filter: &ConversationFilter,
+        page: &PageRequest,
+    ) -> AppResult<Page<ConversationView>> {
         self.reader.list(session.tenant, filter, page).await
     }
 
@@ -104,7 +109,8 @@ impl Conversations {
         handling: Handling,
         expected_version: Option<u32>,
     ) -> AppResult<Written<Details>> {
-        let command = ConversationCommand::Handle { handling, by: session.user, expected_version, at: self.clock.now() };
+        let command =
+            ConversationCommand::Handle { handling, by: session.user, expected_version, at: self.clock.now() };
         let reached = self.run(session, id, command).await?;
         let caught_up = self.caught_up(reached).await;
         let view = self.get(session, id, &PageRequest { limit: 50, after: None }).await?;
@@ -115,7 +121,12 @@ impl Conversations {
     ///
     /// # Errors
     /// It is not there, the window is closed, somebody else has it, or the channel refused.
-    pub async fn reply(&self, session: &Session, id: ConversationId, content: OutboundContent) -> AppResult<MessageView> {
+    pub async fn reply(
+        &self,
+        session: &Session,
+        id: ConversationId,
+        content: OutboundContent,
+    ) -> AppResult<MessageView> {
         let message_id = MessageId(self.ids.new_id());
         let command = ConversationCommand::Reply { by: session.user, message_id, content, at: self.clock.now() };
         let reached = self.run(session, id, command).await?;

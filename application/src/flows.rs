@@ -107,7 +107,12 @@ impl Flows {
     ///
     /// # Errors
     /// The flow is not there.
-    pub async fn versions(&self, session: &Session, id: FlowId, page: &PageRequest) -> AppResult<Page<FlowVersionView>> {
+    pub async fn versions(
+        &self,
+        session: &Session,
+        id: FlowId,
+        page: &PageRequest,
+    ) -> AppResult<Page<FlowVersionView>> {
         self.get(session, id).await?;
         self.reader.versions(session.tenant, id, page).await
     }

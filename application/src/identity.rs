@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use crate::actor::Session;
 use crate::error::{AppError, AppResult};
-use crate::identity::ports::{ApiClient, ApiKeys, NewUser, Passwords, SessionKind, SessionRecord, Tokens, UserChange, Users};
+use crate::identity::ports::{
+    ApiClient, ApiKeys, NewUser, Passwords, SessionKind, SessionRecord, Tokens, UserChange, Users,
+};
 use crate::page::{Page, PageRequest};
 use crate::time::{Clock, NewId, Stamp};
 
@@ -251,7 +253,8 @@ impl Identity {
         let session = self.ids.new_id();
         let admin = user.role == "admin";
         self.users.open_session(session, &SessionRecord { user: UserId(user.id), admin, kind, expires_at }).await?;
-        let token = self.tokens.sign(&ports::Claims { session, user: UserId(user.id), kind, issued_at: now, expires_at })?;
+        let token =
+            self.tokens.sign(&ports::Claims { session, user: UserId(user.id), kind, issued_at: now, expires_at })?;
         Ok(Issued { token, expires_at, user })
     }
 }

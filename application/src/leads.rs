@@ -54,7 +54,12 @@ impl Leads {
     ///
     /// # Errors
     /// A fact breaks a rule.
-    pub async fn tell(&self, session: &Session, phone: Phone, facts: LeadFacts) -> AppResult<(Written<LeadView>, bool)> {
+    pub async fn tell(
+        &self,
+        session: &Session,
+        phone: Phone,
+        facts: LeadFacts,
+    ) -> AppResult<(Written<LeadView>, bool)> {
         let is_new = self.reader.get(session.tenant, &phone).await?.is_none();
         let reached = self.record(session.tenant, &session.cause(), phone.clone(), facts, Along::default()).await?;
         Ok((self.read_back(session, &phone, reached).await?, is_new))
@@ -64,7 +69,14 @@ impl Leads {
     ///
     /// # Errors
     /// A fact breaks a rule.
-    pub async fn record(&self, tenant: TenantId, cause: &Cause, phone: Phone, facts: LeadFacts, along: Along) -> AppResult<Reached> {
+    pub async fn record(
+        &self,
+        tenant: TenantId,
+        cause: &Cause,
+        phone: Phone,
+        facts: LeadFacts,
+        along: Along,
+    ) -> AppResult<Reached> {
         let id = Lead::id_of(tenant, &phone);
         let command = LeadCommand::Tell { id, phone, facts, at: self.clock.now() };
         Ok(self.commands.run(&StreamId::new(tenant, id.0), cause, command, along).await?)

@@ -150,7 +150,9 @@ impl Begun {
                     message.identified = true;
                 }
             }
-            ConversationEvent::MessageDelivered { message_id, .. } => self.advance(message_id, DeliveryStatus::Delivered),
+            ConversationEvent::MessageDelivered { message_id, .. } => {
+                self.advance(message_id, DeliveryStatus::Delivered)
+            }
             ConversationEvent::MessageRead { message_id, .. } => self.advance(message_id, DeliveryStatus::Read),
             ConversationEvent::MessageFailed { message_id, .. } => self.advance(message_id, DeliveryStatus::Failed),
             event @ (ConversationEvent::FlowRunStarted { .. }

@@ -34,10 +34,7 @@ pub fn client(timeout: Duration) -> reqwest::Client {
 /// Makes ring the process's TLS provider, once. A provider installed before stays.
 pub fn install_crypto() {
     CRYPTO.call_once(|| {
-        if rustls::crypto::ring::default_provider()
-            .install_default()
-            .is_err()
-        {
+        if rustls::crypto::ring::default_provider().install_default().is_err() {
             tracing::debug!("a TLS provider was installed before");
         }
     });
@@ -50,11 +47,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_can_be_built_more_than_once_and_an_unreachable_host_is_a_connect_error() {
         let _first = client(DEFAULT_TIMEOUT);
-        let error = client(Duration::from_secs(2))
-            .get("http://127.0.0.1:1/")
-            .send()
-            .await
-            .expect_err("no one listens");
+        let error = client(Duration::from_secs(2)).get("http://127.0.0.1:1/").send().await.expect_err("no one listens");
         assert!(error.is_connect());
     }
 }

@@ -112,7 +112,8 @@ impl Jobs {
         let written = match done {
             Ok(()) => self.finish(&job).await,
             Err(error) => {
-                let lasting = !matches!(error, AppError::Unavailable | AppError::Conflict { .. } | AppError::Internal(_));
+                let lasting =
+                    !matches!(error, AppError::Unavailable | AppError::Conflict { .. } | AppError::Internal(_));
                 let dead = lasting || job.attempts >= ATTEMPTS_MAX;
                 tracing::warn!(job = job.id, dead, %error, "A job failed");
                 self.put_off(&job, dead, &error.to_string()).await

@@ -33,14 +33,22 @@ pub async fn beat(pool: &PgPool, node: Uuid) -> Result<(), sqlx::Error> {
 /// # Errors
 /// The database.
 pub async fn adopt(pool: &PgPool, node: Uuid) -> Result<u64, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let gone: Vec<Uuid> = sqlx::query_scalar("delete from nodes where alive_until < now() and id <> $1 returning id")
+        .bind(node)
+        .fetch_all(&mut *transaction)
+        .await?;
+    if gone.is_empty() {
+        return Ok(0);
+    }
     let adopted = sqlx::query(
-        "with gone as (delete from nodes where alive_until < now() and id <> $1 returning id)
-         update webhook_journal j set owner = $1, attempts = attempts + 1, due_at = now()
-           from gone where j.owner = gone.id and j.state = 0",
+        "update webhook_journal set owner = $1, attempts = attempts + 1, due_at = now() where owner = any($2) and state = 0",
     )
     .bind(node)
-    .execute(pool)
+    .bind(gone)
+    .execute(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(adopted.rows_affected())
 }
 

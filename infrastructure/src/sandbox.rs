@@ -80,11 +80,7 @@ impl MetaSandbox {
     /// A sandbox with its background task, which ends with it. To be called within a tokio runtime.
     pub fn new(config: SandboxConfig) -> Self {
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
-        let shared = Arc::new(Shared {
-            config,
-            http,
-            phones: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { config, http, phones: Mutex::default() });
         let (parcels, receiver) = mpsc::channel(QUEUED_PARCELS);
         tokio::spawn(meta_webhooks::run(Arc::clone(&shared), receiver));
         Self { shared, parcels }
@@ -94,15 +90,9 @@ impl MetaSandbox {
     pub fn routes(self: Arc<Self>) -> impl IntoEndpoint {
         Route::new()
             .at("/", get(help))
-            .at(
-                "/graph/:version/:phone_number_id/messages",
-                post(graph_messages),
-            )
+            .at("/graph/:version/:phone_number_id/messages", post(graph_messages))
             .at("/customers", get(customers))
-            .at(
-                "/customers/:phone/messages",
-                get(phone_shows).post(customer_writes),
-            )
+            .at("/customers/:phone/messages", get(phone_shows).post(customer_writes))
             .data(self)
     }
 
@@ -111,22 +101,13 @@ impl MetaSandbox {
         let customer = key_of(&message.input);
         let behaviour = meta_numbers::of_digits(&customer);
         if let Behaviour::Refuses(code) = behaviour {
-            return Err(Refusal::new(
-                code,
-                format!("the number {customer} asks for it"),
-            ));
+            return Err(Refusal::new(code, format!("the number {customer} asks for it")));
         }
         if behaviour == Behaviour::Broken {
-            return Ok("Internal Server Error"
-                .with_status(StatusCode::INTERNAL_SERVER_ERROR)
-                .into_response());
+            return Ok("Internal Server Error".with_status(StatusCode::INTERNAL_SERVER_ERROR).into_response());
         }
         let wamid = new_wamid();
-        let open = message.kind == "template"
-            || self
-                .shared
-                .phones()
-                .window_open(&customer, line, Utc::now());
+        let open = message.kind == "template" || self.shared.phones().window_open(&customer, line, Utc::now());
         let answer = json!({
             "messaging_product": "whatsapp",
             "contacts": [{ "input": message.input, contact_key(&customer): customer }],
@@ -140,9 +121,7 @@ impl MetaSandbox {
             code: None,
             correlation: message.correlation.clone(),
         };
-        self.shared
-            .phones()
-            .show(&customer, line, shown_out(wamid, message));
+        self.shared.phones().show(&customer, line, shown_out(wamid, message));
         self.dispatch(self.statuses(behaviour, open, &told)).await;
         if behaviour == Behaviour::Late {
             tokio::time::sleep(LATE_BY).await;
@@ -172,17 +151,8 @@ impl MetaSandbox {
         let copies = if behaviour == Behaviour::Twice { 2 } else { 1 };
         let delay = Duration::from_millis(self.shared.config.status_delay_ms);
         let each = |status: &DeliveryStatus| {
-            let told = Told {
-                status: *status,
-                code,
-                ..told.clone()
-            };
-            Notice {
-                delay,
-                body: meta_webhooks::of_status(&told),
-                copies,
-                told: Some(told),
-            }
+            let told = Told { status: *status, code, ..told.clone() };
+            Notice { delay, body: meta_webhooks::of_status(&told), copies, told: Some(told) }
         };
         order.iter().map(each).collect()
     }
@@ -194,12 +164,7 @@ impl MetaSandbox {
     }
 
     /// A customer's message: on the phone, then to the webhook. What is not taken at once is tried again later.
-    async fn write_in(
-        &self,
-        customer: &str,
-        writing: Writing,
-        deliveries: usize,
-    ) -> Result<Value, &'static str> {
+    async fn write_in(&self, customer: &str, writing: Writing, deliveries: usize) -> Result<Value, &'static str> {
         let line = writing.phone_number_id.clone();
         let answers = self.shared.phones().last_out(customer, &line);
         let message = meta_inbound::message(customer, &new_wamid(), &writing, answers)?;
@@ -210,22 +175,13 @@ impl MetaSandbox {
             phones.named(customer, writing.name)
         };
         let contact = meta_inbound::contact(customer, &name);
-        let body = meta_webhooks::of_line(
-            &line,
-            json!({ "contacts": [contact], "messages": [message] }),
-        );
+        let body = meta_webhooks::of_line(&line, json!({ "contacts": [contact], "messages": [message] }));
         let mut status = None;
         for _ in 0..deliveries {
             status = meta_webhooks::deliver(&self.shared, &body).await;
         }
         if !meta_webhooks::is_taken(status) {
-            self.dispatch(vec![Notice {
-                delay: Duration::from_secs(1),
-                body,
-                copies: 1,
-                told: None,
-            }])
-            .await;
+            self.dispatch(vec![Notice { delay: Duration::from_secs(1), body, copies: 1, told: None }]).await;
         }
         Ok(json!({ "wamid": wamid, "webhookStatus": status }))
     }
@@ -248,16 +204,7 @@ fn shown_in(wamid: &str, message: &Value) -> Shown {
     let kind = message["type"].as_str().unwrap_or("unknown").to_owned();
     let content = message.get(&kind).unwrap_or(message).clone();
     let wamid = wamid.to_owned();
-    Shown {
-        wamid,
-        direction: "in",
-        kind,
-        content,
-        at: Utc::now(),
-        status: None,
-        error_code: None,
-        correlation: None,
-    }
+    Shown { wamid, direction: "in", kind, content, at: Utc::now(), status: None, error_code: None, correlation: None }
 }
 
 /// Numbers are known by their digits, user ids as they are.
@@ -269,11 +216,7 @@ fn key_of(written: &str) -> String {
 }
 
 fn contact_key(customer: &str) -> &'static str {
-    if meta_webhooks::is_user_id(customer) {
-        "user_id"
-    } else {
-        "wa_id"
-    }
+    if meta_webhooks::is_user_id(customer) { "user_id" } else { "wa_id" }
 }
 
 fn new_wamid() -> String {
@@ -296,29 +239,17 @@ async fn graph_messages(
         Ok(response) => response,
         Err(refusal) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-            Json(refusal.body(&new_wamid()[6..]))
-                .with_status(status)
-                .into_response()
+            Json(refusal.body(&new_wamid()[6..])).with_status(status).into_response()
         }
     }
 }
 
-async fn take(
-    sandbox: &MetaSandbox,
-    line: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let token = headers
-        .get("authorization")
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+async fn take(sandbox: &MetaSandbox, line: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if token.is_none_or(|token| token.is_empty() || token == "expired") {
         return Err(Refusal::new(190, "no usable access token"));
     }
-    let bytes = body
-        .into_bytes_limit(BODY_LIMIT)
-        .await
-        .map_err(|error| Refusal::new(100, error.to_string()))?;
+    let bytes = body.into_bytes_limit(BODY_LIMIT).await.map_err(|error| Refusal::new(100, error.to_string()))?;
     match meta_check::check(&bytes)? {
         Wish::Read { message_id } => {
             sandbox.shared.phones().read_on(line, &message_id);
@@ -343,9 +274,7 @@ async fn customer_writes(
     let deliveries = deliveries.unwrap_or(1).clamp(1, MOST_DELIVERIES);
     match sandbox.write_in(&key_of(&phone), writing, deliveries).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(why) => Json(json!({ "message": why }))
-            .with_status(StatusCode::BAD_REQUEST)
-            .into_response(),
+        Err(why) => Json(json!({ "message": why })).with_status(StatusCode::BAD_REQUEST).into_response(),
     }
 }
 
@@ -361,12 +290,7 @@ fn phone_shows(
     Query(OfLine { phone_number_id }): Query<OfLine>,
     Data(sandbox): Data<&Arc<MetaSandbox>>,
 ) -> Json<Value> {
-    Json(json!(
-        sandbox
-            .shared
-            .phones()
-            .view(&key_of(&phone), phone_number_id.as_deref())
-    ))
+    Json(json!(sandbox.shared.phones().view(&key_of(&phone), phone_number_id.as_deref())))
 }
 
 #[handler]

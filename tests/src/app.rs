@@ -88,7 +88,10 @@ impl TestApp {
         let options = Options {
             listen: Some(listener.address.to_string()),
             sandbox: options.sandbox.clone().or_else(|| Some("1".to_owned())),
-            secret_key: options.secret_key.clone().or_else(|| Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned().into())),
+            secret_key: options
+                .secret_key
+                .clone()
+                .or_else(|| Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned().into())),
             admin_username: Some("admin".to_owned()),
             admin_password: Some("admin-password".to_owned().into()),
             ..options
@@ -117,7 +120,9 @@ impl TestApp {
 
     /// A signed-in person.
     pub async fn sign_in(&self, username: &str, password: &str) -> SignedIn {
-        let answer = self.call(Method::POST, "/api/auth/login", Some(&json!({ "username": username, "password": password })), &[]).await;
+        let answer = self
+            .call(Method::POST, "/api/auth/login", Some(&json!({ "username": username, "password": password })), &[])
+            .await;
         let cookie = answer.header("set-cookie").and_then(|text| text.split(';').next()).unwrap_or_default().to_owned();
         let body = answer.ok();
         let id = body["user"]["id"].as_str().expect("an id").to_owned();
@@ -237,7 +242,14 @@ impl SignedIn {
     }
 }
 
-async fn send(http: &Client, base: &str, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
+async fn send(
+    http: &Client,
+    base: &str,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+    headers: &[(&str, &str)],
+) -> Answer {
     let mut request = http.request(method, format!("{base}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);

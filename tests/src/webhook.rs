@@ -56,7 +56,8 @@ impl TestApp {
 
     /// Delivers bytes with a signature of one's own.
     pub async fn deliver_bytes(&self, body: &[u8], signature: Option<&str>) -> Answer {
-        let mut request = self.http.post(format!("{}/api/webhook/whatsapp", self.base)).header("content-type", "application/json");
+        let mut request =
+            self.http.post(format!("{}/api/webhook/whatsapp", self.base)).header("content-type", "application/json");
         if let Some(signature) = signature {
             request = request.header("x-hub-signature-256", signature);
         }

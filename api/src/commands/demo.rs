@@ -5,7 +5,7 @@ mod customer;
 mod flow;
 mod transcript;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use infrastructure::http_client;
@@ -38,7 +38,7 @@ pub async fn run(options: &Options, exit: bool) -> anyhow::Result<()> {
 }
 
 /// Whatever is configured, the demo touches nothing but its own directory and talks to nobody outside.
-fn throw_away(options: &Options, data_dir: &PathBuf) -> Options {
+fn throw_away(options: &Options, data_dir: &Path) -> Options {
     let busy = options.listen.is_none() && std::net::TcpListener::bind("127.0.0.1:8080").is_err();
     Options {
         database_url: None,
@@ -111,8 +111,12 @@ async fn play(config: &Config) -> anyhow::Result<()> {
     println!("  {base}/api/conversations/{conversation}   this conversation");
     println!("  {base}/api/flows/{}           this flow", flow["id"].as_str().unwrap_or_default());
     println!("  {base}/sandbox                                  the stand-in for Meta: write in as a customer");
-    println!("  curl -c cookies.txt -H 'content-type: application/json' -d '{{\"username\":\"{USERNAME}\",\"password\":\"{PASSWORD}\"}}' {base}/api/auth/login");
-    println!("  curl -H 'content-type: application/json' -d '{{\"phoneNumberId\":\"{LINE}\",\"text\":\"hello\"}}' {base}/sandbox/customers/{CUSTOMER}/messages");
+    println!(
+        "  curl -c cookies.txt -H 'content-type: application/json' -d '{{\"username\":\"{USERNAME}\",\"password\":\"{PASSWORD}\"}}' {base}/api/auth/login"
+    );
+    println!(
+        "  curl -H 'content-type: application/json' -d '{{\"phoneNumberId\":\"{LINE}\",\"text\":\"hello\"}}' {base}/sandbox/customers/{CUSTOMER}/messages"
+    );
     Ok(())
 }
 

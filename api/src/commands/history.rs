@@ -20,11 +20,13 @@ const PAGE: i64 = 500;
 /// There is no such stream.
 pub async fn run(pool: &PgPool, stream: &str, at: Option<&At>, json: bool) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await?;
-    let kind: Option<String> = sqlx::query_scalar("select aggregate_type from events where aggregate_id = $1 and aggregate_type = any($2) limit 1")
-        .bind(stream)
-        .bind(["conversation", "flow", "lead"].map(str::to_owned).as_slice())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let kind: Option<String> = sqlx::query_scalar(
+        "select aggregate_type from events where aggregate_id = $1 and aggregate_type = any($2) limit 1",
+    )
+    .bind(stream)
+    .bind(["conversation", "flow", "lead"].map(str::to_owned).as_slice())
+    .fetch_optional(&mut *connection)
+    .await?;
     let kind = kind.with_context(|| format!("there is no stream {stream}"))?;
     match at {
         None => print_events(&mut connection, &kind, stream, json).await,

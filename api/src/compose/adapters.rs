@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::Commands;
+use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
 use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
-use application::conversations::Conversations;
 use application::flows::Flows;
 use application::flows::ports::FlowLibrary;
 use application::identity::Identity;
@@ -92,10 +92,13 @@ impl Pause for Sleep {
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
     let Grounds { pool, clock, ids, key, node } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
-    let (pokes, checkpoints, journal_grown) = (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
+    let (pokes, checkpoints, journal_grown) =
+        (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
-    let flow_commands: Arc<dyn Commands<Flow>> = Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
-    let lead_commands: Arc<dyn Commands<Lead>> = Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+    let flow_commands: Arc<dyn Commands<Flow>> =
+        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+    let lead_commands: Arc<dyn Commands<Lead>> =
+        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
         Arc::new(PgCommands::new(pool.clone(), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });

@@ -67,8 +67,10 @@ impl Database {
 /// # Errors
 /// The database cannot be reached.
 pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
-    let options = options
-        .application_name("flowbot")
-        .options([("idle_in_transaction_session_timeout", "5s"), ("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+    let options = options.application_name("flowbot").options([
+        ("idle_in_transaction_session_timeout", "5s"),
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "10s"),
+    ]);
     PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
 }

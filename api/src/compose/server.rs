@@ -21,7 +21,7 @@ use crate::compose::listener::Bound;
 use crate::compose::{health, workers};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
-use crate::routes;
+use crate::openapi;
 
 /// How long requests and sends may go on after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -73,7 +73,13 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     let grounds = Grounds { pool, clock, ids, key, node };
     let adapters = adapters::build(&grounds, config, limits);
     let password = config.admin_password.as_ref().map(|it| it.expose().clone());
-    let made = adapters.users.ensure_admin(&config.admin_username, password, &Argon2Passwords, &*grounds.ids, grounds.clock.now());
+    let made = adapters.users.ensure_admin(
+        &config.admin_username,
+        password,
+        &Argon2Passwords,
+        &*grounds.ids,
+        grounds.clock.now(),
+    );
     let generated_password = made.await.context("the first administrator cannot be made")?;
     let stop = CancellationToken::new();
     let tasks = workers::start(&grounds, &adapters, config.roles, &config.meta, &stop).await?;
@@ -85,7 +91,7 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
         let sandbox = SandboxConfig { app_secret: secret, webhook_url, status_delay_ms: SANDBOX_STATUS_DELAY_MS };
         extra = extra.nest("/sandbox", Arc::new(MetaSandbox::new(sandbox)).routes());
     }
-    let endpoint = routes::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
+    let endpoint = openapi::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
     let drain = stop.clone();
     let http = tokio::spawn(async move {
         Server::new_with_acceptor(listener)

@@ -61,7 +61,8 @@ pub async fn start(
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
         for projection in projections {
-            let (pool, pokes, known) = (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
+            let (pool, pokes, known) =
+                (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
             tasks.spawn(waiter::run(projection, pool, pokes, known, stop.clone()));
         }
     }

@@ -36,6 +36,8 @@ pub struct LineView {
     pub coexistence: bool,
     /// Messages a second it may send.
     pub messages_per_second: u32,
+    /// Whether Meta's pair limit is kept: one message in six seconds to one customer, 45 at once.
+    pub pair_limit: bool,
     /// Why it sends nothing at the moment.
     pub stopped_reason: Option<String>,
     /// When it was last changed.
@@ -63,6 +65,8 @@ pub struct NewLine {
     pub coexistence: bool,
     /// 1 to 1 000; by default 80, 20 in coexistence (Meta, throughput), 1 000 in the sandbox.
     pub messages_per_second: Option<u32>,
+    /// True but for stand-ins that have no pair limit.
+    pub pair_limit: bool,
 }
 
 /// Keeps lines; secrets sealed, every change with an audit entry.
@@ -115,7 +119,11 @@ impl Lines {
         if !id_like(&line.phone_number_id) || !id_like(&line.waba_id) {
             return Err(AppError::invalid("phoneNumberId and wabaId are Meta's ids: 1 to 32 digits"));
         }
-        if line.access_token.as_deref().is_some_and(|token| token.is_empty() || token.len() > 2_000 || !token.is_ascii()) {
+        if line
+            .access_token
+            .as_deref()
+            .is_some_and(|token| token.is_empty() || token.len() > 2_000 || !token.is_ascii())
+        {
             return Err(AppError::invalid("accessToken has 1 to 2000 ASCII characters"));
         }
         let default = if line.coexistence { COEXISTENCE_RATE.min(self.default_rate) } else { self.default_rate };

@@ -84,11 +84,19 @@ impl Inbound {
             InboundItem::Message { sender, message, .. } => self.message(&facts, sender, message, cause).await,
             InboundItem::Status { news, .. } => self.status(&facts, news, cause).await,
             InboundItem::AddressChanged { from, to, .. } => self.address(&facts, &from, to, cause).await,
-            InboundItem::Parked { reason, element, .. } => Ok(Taken::Parked { tenant: Some(facts.tenant), reason, element }),
+            InboundItem::Parked { reason, element, .. } => {
+                Ok(Taken::Parked { tenant: Some(facts.tenant), reason, element })
+            }
         }
     }
 
-    async fn message(&self, line: &LineFacts, sender: Sender, mut message: InboundMessage, cause: &Cause) -> AppResult<Taken> {
+    async fn message(
+        &self,
+        line: &LineFacts,
+        sender: Sender,
+        mut message: InboundMessage,
+        cause: &Cause,
+    ) -> AppResult<Taken> {
         message.sent_at = refined(message.sent_at, self.decisions.now());
         let channel = Channel::Whatsapp;
         let contact_id = self.contacts.resolve(line.tenant, channel, &sender.address).await?;

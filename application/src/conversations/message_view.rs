@@ -14,7 +14,11 @@ use crate::time::Stamp;
 /// When a message reached each status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase", skip_serializing_if_is_none))]
+#[cfg_attr(
+    feature = "openapi",
+    derive(poem_openapi::Object),
+    oai(rename_all = "camelCase", skip_serializing_if_is_none)
+)]
 pub struct StatusTimes {
     /// Queued by us.
     pub queued: Option<Stamp>,
@@ -116,9 +120,10 @@ impl Document for MessageView {
                 self.begin(recorded, message_id.0, Author::Customer);
                 self.kind = message.kind.to_string();
                 self.text.clone_from(&message.text);
-                self.media = message.media.as_ref().map(|media| json!(media)).or_else(|| {
-                    message.location.as_ref().map(|place| json!(place)).or_else(|| message.raw.clone())
-                });
+                self.media =
+                    message.media.as_ref().map(|media| json!(media)).or_else(|| {
+                        message.location.as_ref().map(|place| json!(place)).or_else(|| message.raw.clone())
+                    });
                 self.status = "received".to_owned();
                 self.provider_message_id = Some(message.provider_message_id.clone());
                 self.at = Stamp(message.sent_at);

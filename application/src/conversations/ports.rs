@@ -29,7 +29,12 @@ pub struct ConversationFilter {
 #[async_trait]
 pub trait ConversationReader: Send + Sync {
     /// The account's conversations, the liveliest first.
-    async fn list(&self, tenant: TenantId, filter: &ConversationFilter, page: &PageRequest) -> AppResult<Page<ConversationView>>;
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &ConversationFilter,
+        page: &PageRequest,
+    ) -> AppResult<Page<ConversationView>>;
     /// How many stand in each status.
     async fn counts(&self, tenant: TenantId) -> AppResult<Vec<(String, u64)>>;
     /// One conversation.
@@ -39,7 +44,12 @@ pub trait ConversationReader: Send + Sync {
     /// One message.
     async fn message(&self, tenant: TenantId, id: MessageId) -> AppResult<Option<MessageView>>;
     /// The first message a run queued.
-    async fn first_of_run(&self, tenant: TenantId, conversation: ConversationId, run: Uuid) -> AppResult<Option<MessageView>>;
+    async fn first_of_run(
+        &self,
+        tenant: TenantId,
+        conversation: ConversationId,
+        run: Uuid,
+    ) -> AppResult<Option<MessageView>>;
 }
 
 /// Who is behind an address.

@@ -95,7 +95,14 @@ impl RunDecisions {
     ///
     /// # Errors
     /// It could not be stored.
-    pub async fn fire_timer(&self, line: &LineFacts, conversation: ConversationId, run_id: RunId, step: u32, cause: &Cause) -> AppResult<()> {
+    pub async fn fire_timer(
+        &self,
+        line: &LineFacts,
+        conversation: ConversationId,
+        run_id: RunId,
+        step: u32,
+        cause: &Cause,
+    ) -> AppResult<()> {
         let around = self.surroundings(line, None).await?;
         let command = ConversationCommand::Timer { run_id, step, around };
         self.run(&StreamId::new(line.tenant, conversation.0), cause, command, Along::default()).await?;

@@ -108,12 +108,20 @@ impl Triggers {
     ///
     /// # Errors
     /// The flow is not there, not active, or has no such trigger.
-    pub async fn payload_trigger(&self, flow_id: FlowId, kind: PayloadTrigger) -> AppResult<(TenantId, PublishedFlow, NodeId)> {
+    pub async fn payload_trigger(
+        &self,
+        flow_id: FlowId,
+        kind: PayloadTrigger,
+    ) -> AppResult<(TenantId, PublishedFlow, NodeId)> {
         let tenant = self.decisions.library.owner(flow_id).await?.ok_or(AppError::NotFound("flow"))?;
         let flow = self.active(tenant, flow_id).await?;
         let node = flow.graph.nodes().find_map(|(id, node)| match (node.kind.trigger(), kind) {
-            (Some(Trigger::LeadApi(_)), PayloadTrigger::Lead) | (Some(Trigger::Api(_)), PayloadTrigger::Api) => Some(id.clone()),
-            (Some(Trigger::LeadApi(_) | Trigger::Api(_) | Trigger::Message(_) | Trigger::Outbound(_)) | None, _) => None,
+            (Some(Trigger::LeadApi(_)), PayloadTrigger::Lead) | (Some(Trigger::Api(_)), PayloadTrigger::Api) => {
+                Some(id.clone())
+            }
+            (Some(Trigger::LeadApi(_) | Trigger::Api(_) | Trigger::Message(_) | Trigger::Outbound(_)) | None, _) => {
+                None
+            }
         });
         let node = node.ok_or_else(|| {
             AppError::invalid(match kind {
@@ -134,14 +142,18 @@ impl Triggers {
         cause: &Cause,
         payload: Map<String, Value>,
     ) -> AppResult<Started> {
-        let invalid = |problems: Vec<_>| AppError::Invalid { message: "the payload does not fit the trigger".into(), problems };
+        let invalid =
+            |problems: Vec<_>| AppError::Invalid { message: "the payload does not fit the trigger".into(), problems };
         let mapped = match flow.graph.node(&node).and_then(|it| it.kind.trigger()) {
-            Some(Trigger::LeadApi(trigger)) => Some((TriggerKind::LeadApi, trigger.map_payload(&payload).map_err(invalid)?)),
+            Some(Trigger::LeadApi(trigger)) => {
+                Some((TriggerKind::LeadApi, trigger.map_payload(&payload).map_err(invalid)?))
+            }
             Some(Trigger::Api(trigger)) => Some((TriggerKind::Api, trigger.map_payload(&payload).map_err(invalid)?)),
             Some(Trigger::Message(_) | Trigger::Outbound(_)) | None => None,
         };
         let (trigger, variables) = mapped.ok_or(AppError::NotFound("trigger"))?;
-        let text = |name: &str| variables.get(name).or_else(|| payload.get(name)).and_then(Value::as_str).map(str::to_owned);
+        let text =
+            |name: &str| variables.get(name).or_else(|| payload.get(name)).and_then(Value::as_str).map(str::to_owned);
         let phone = text("phone").ok_or_else(|| AppError::invalid("the payload has no `phone`"))?;
         let phone = Phone::parse(&phone).map_err(|error| AppError::invalid(error.to_string()))?;
         let name = text("name").or_else(|| text("customerName"));
@@ -219,12 +231,21 @@ fn first_template(name: Option<String>, data: &Map<String, Value>) -> Option<Tem
     let text = |key: &str| data.get(key).and_then(Value::as_str).map(str::to_owned);
     let name = name.or_else(|| text("templateName"))?;
     let language = text("templateLanguage").unwrap_or_else(|| "en".to_owned());
-    Some(TemplateContent { name, language, params: template_params(data), header_param: text("headerParam"), button_params: Vec::new() })
+    Some(TemplateContent {
+        name,
+        language,
+        params: template_params(data),
+        header_param: text("headerParam"),
+        button_params: Vec::new(),
+    })
 }
 
 fn template_params(data: &Map<String, Value>) -> Vec<String> {
     let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    data.get("templateParams").and_then(Value::as_array).map(|all| all.iter().map(as_text).collect()).unwrap_or_default()
+    data.get("templateParams")
+        .and_then(Value::as_array)
+        .map(|all| all.iter().map(as_text).collect())
+        .unwrap_or_default()
 }
 
 /// One-time codes: `templateParams` alone is enough, `code` and `otpCode` follow from it.

@@ -129,7 +129,9 @@ fn check_password(password: &str) -> AppResult<()> {
 }
 
 fn check_email(email: &str) -> AppResult<()> {
-    let good = email.len() <= 254 && !email.contains(char::is_whitespace) && email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.'));
+    let good = email.len() <= 254
+        && !email.contains(char::is_whitespace)
+        && email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.'));
     if good { Ok(()) } else { Err(AppError::invalid(format!("`{email}` is not an e-mail address"))) }
 }
 
@@ -148,9 +150,22 @@ pub trait Users: Send + Sync {
     /// Everybody, in the order they joined.
     async fn list(&self, page: &PageRequest) -> AppResult<Page<UserView>>;
     /// Makes a person. A taken name is a conflict.
-    async fn create(&self, actor: &str, id: UserId, new: &NewUser, password_hash: &str, at: DateTime<Utc>) -> AppResult<UserView>;
+    async fn create(
+        &self,
+        actor: &str,
+        id: UserId,
+        new: &NewUser,
+        password_hash: &str,
+        at: DateTime<Utc>,
+    ) -> AppResult<UserView>;
     /// Changes a person; a new password ends their sessions.
-    async fn change(&self, session: &Session, id: UserId, change: &UserChange, password_hash: Option<&str>) -> AppResult<UserView>;
+    async fn change(
+        &self,
+        session: &Session,
+        id: UserId,
+        change: &UserChange,
+        password_hash: Option<&str>,
+    ) -> AppResult<UserView>;
     /// Opens a session.
     async fn open_session(&self, id: Uuid, record: &SessionRecord) -> AppResult<()>;
     /// A session that is not revoked.

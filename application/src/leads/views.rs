@@ -1,7 +1,7 @@
 //! What is shown of leads.
 
-use domain::lead::{self, Lead};
 use domain::lead::event::LeadEvent;
+use domain::lead::{self, Lead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -13,7 +13,9 @@ use crate::shared::ids::UserId;
 impl Decide for Conversation {
     fn decide(&self, command: ConversationCommand) -> Result<Vec<ConversationEvent>, ConversationError> {
         match command {
-            ConversationCommand::Receive { participants, message, around } => self.receive(participants, message, &around),
+            ConversationCommand::Receive { participants, message, around } => {
+                self.receive(participants, message, &around)
+            }
             ConversationCommand::StartRun { participants, request, around } => {
                 self.start_run(participants, *request, &around)
             }

@@ -1,10 +1,10 @@
 //! What becomes of our messages: a lattice per message, and the run that may wait for it.
 
+use crate::conversation::Conversation;
 use crate::conversation::command::{DeliveryNews, Surroundings};
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::ConversationEvent;
-use crate::conversation::Conversation;
 use crate::flow::engine::Input;
 use crate::flow::run::WaitFor;
 use crate::shared::delivery::DeliveryStatus;
@@ -37,7 +37,11 @@ impl Conversation {
             }
         }
         let awaited = begun.run_message == Some(message_id)
-            && begun.run.as_ref().and_then(|run| run.wait.as_ref()).is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
+            && begun
+                .run
+                .as_ref()
+                .and_then(|run| run.wait.as_ref())
+                .is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
         if awaited && !draft.events.is_empty() {
             draft.advance_run(&Input::Delivery(status != DeliveryStatus::Failed), None, around)?;
         }

@@ -51,7 +51,14 @@ pub enum RunInput {
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum ConversationEvent {
     /// A contact and a line met for the first time.
-    Started { contact_id: ContactId, channel: Channel, line: String, address: Address, name: Option<String>, at: DateTime<Utc> },
+    Started {
+        contact_id: ContactId,
+        channel: Channel,
+        line: String,
+        address: Address,
+        name: Option<String>,
+        at: DateTime<Utc>,
+    },
     /// The contact goes by another name, phone or channel id.
     ContactChanged { address: Address, name: Option<String>, at: DateTime<Utc> },
     /// The customer wrote.
@@ -68,7 +75,13 @@ pub enum ConversationEvent {
         at: DateTime<Utc>,
     },
     /// A message a flow wanted was not queued.
-    MessageHeldBack { message_id: MessageId, run_id: RunId, content: OutboundContent, reason: HeldBackReason, at: DateTime<Utc> },
+    MessageHeldBack {
+        message_id: MessageId,
+        run_id: RunId,
+        content: OutboundContent,
+        reason: HeldBackReason,
+        at: DateTime<Utc>,
+    },
     /// The channel accepted it. `possible_duplicate`: it was sent twice because the first try stayed in doubt.
     MessageSent { message_id: MessageId, provider_message_id: String, possible_duplicate: bool, at: DateTime<Utc> },
     /// It reached the customer's device.

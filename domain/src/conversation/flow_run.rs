@@ -107,7 +107,13 @@ impl Draft {
     }
 
     /// One unit of work, in events.
-    fn unit(&mut self, flow: &PublishedFlow, input: &Input<'_>, recorded: RunInput, around: &Surroundings) -> Result<(), ConversationError> {
+    fn unit(
+        &mut self,
+        flow: &PublishedFlow,
+        input: &Input<'_>,
+        recorded: RunInput,
+        around: &Surroundings,
+    ) -> Result<(), ConversationError> {
         let (at, begun) = (around.now, self.begun()?);
         let Some(run) = &begun.run else { return Ok(()) };
         let mut seen = run.clone();
@@ -148,7 +154,12 @@ impl Draft {
         }
     }
 
-    fn wait_at(&mut self, node: crate::flow::graph::NodeId, wait: Wait, at: DateTime<Utc>) -> Result<(), ConversationError> {
+    fn wait_at(
+        &mut self,
+        node: crate::flow::graph::NodeId,
+        wait: Wait,
+        at: DateTime<Utc>,
+    ) -> Result<(), ConversationError> {
         if let Some(run) = &self.begun()?.run {
             let resume_at = wait.until.map_or(run.expires_at, |until| until.min(run.expires_at));
             let (run_id, step) = (run.id, run.step + 1);
@@ -158,7 +169,12 @@ impl Draft {
     }
 
     /// Queues a flow's message, or records why not. False when the run ended over it.
-    fn send(&mut self, run_id: RunId, content: OutboundContent, around: &Surroundings) -> Result<bool, ConversationError> {
+    fn send(
+        &mut self,
+        run_id: RunId,
+        content: OutboundContent,
+        around: &Surroundings,
+    ) -> Result<bool, ConversationError> {
         let at = around.now;
         let message_id = MessageId::derive(around.seed, &format!("message:{}", self.events.len()));
         let begun = self.begun()?;
@@ -173,7 +189,16 @@ impl Draft {
         match reason {
             None => {
                 let (author, user_id, run_id) = (Author::Flow, None, Some(run_id));
-                self.emit(ConversationEvent::MessageQueued { message_id, author, user_id, run_id, content, line, to, at });
+                self.emit(ConversationEvent::MessageQueued {
+                    message_id,
+                    author,
+                    user_id,
+                    run_id,
+                    content,
+                    line,
+                    to,
+                    at,
+                });
             }
             Some(reason) => {
                 self.emit(ConversationEvent::MessageHeldBack { message_id, run_id, content, reason, at });
@@ -195,9 +220,13 @@ impl Begun {
     }
 
     pub(super) fn apply_run(&mut self, event: ConversationEvent) {
-        if let ConversationEvent::FlowRunStarted { run_id, flow_id, version, node, scopes, variables, expires_at, .. } = event {
+        if let ConversationEvent::FlowRunStarted {
+            run_id, flow_id, version, node, scopes, variables, expires_at, ..
+        } = event
+        {
             let (wait, step, units) = (None, 0, 0);
-            self.run = Some(Run { id: run_id, flow_id, version, node, wait, step, units, variables, scopes, expires_at });
+            self.run =
+                Some(Run { id: run_id, flow_id, version, node, wait, step, units, variables, scopes, expires_at });
             self.run_message = None;
             return;
         }

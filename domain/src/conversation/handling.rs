@@ -34,7 +34,9 @@ impl Begun {
                 Some(other) if other != by => Err(ConversationError::ClaimedByAnother(other)),
                 Some(_) | None => Ok(vec![ConversationEvent::Released { by, at }]),
             },
-            Handling::Close => Ok(self.stop_run(at).into_iter().chain([ConversationEvent::Closed { by, at }]).collect()),
+            Handling::Close => {
+                Ok(self.stop_run(at).into_iter().chain([ConversationEvent::Closed { by, at }]).collect())
+            }
             Handling::Reopen => Ok(vec![ConversationEvent::Reopened { by: Some(by), at }]),
         }
     }

@@ -45,11 +45,18 @@ impl Conversation {
 
 impl Draft {
     /// A keyword beats a waiting run; a waiting run beats a catch-all.
-    fn answer(&mut self, message_id: MessageId, message: &InboundMessage, around: &Surroundings) -> Result<(), ConversationError> {
+    fn answer(
+        &mut self,
+        message_id: MessageId,
+        message: &InboundMessage,
+        around: &Surroundings,
+    ) -> Result<(), ConversationError> {
         self.expire_run(around);
         let begun = self.begun()?;
         let run = begun.run.as_ref();
-        if let Some(found) = best(begun, message, around, |it| it.is_keyword() && (run.is_none() || it.beats_waiting_run)) {
+        if let Some(found) =
+            best(begun, message, around, |it| it.is_keyword() && (run.is_none() || it.beats_waiting_run))
+        {
             return self.start(found, message, around);
         }
         match run {
@@ -62,7 +69,12 @@ impl Draft {
         }
     }
 
-    fn start(&mut self, found: (PublishedFlow, NodeId), message: &InboundMessage, around: &Surroundings) -> Result<(), ConversationError> {
+    fn start(
+        &mut self,
+        found: (PublishedFlow, NodeId),
+        message: &InboundMessage,
+        around: &Surroundings,
+    ) -> Result<(), ConversationError> {
         let (flow, node) = found;
         let payload = serde_json::json!({
             "type": message.kind.as_str(), "text": message.text, "payload": message.raw, "messageId": message.provider_message_id,
@@ -119,7 +131,10 @@ impl ConversationCommand {
     /// Puts a version the decision asked for into what it may look into.
     pub fn bring(&mut self, flow: PublishedFlow) {
         match self {
-            Self::Receive { around, .. } | Self::StartRun { around, .. } | Self::Timer { around, .. } | Self::Delivery { around, .. } => {
+            Self::Receive { around, .. }
+            | Self::StartRun { around, .. }
+            | Self::Timer { around, .. }
+            | Self::Delivery { around, .. } => {
                 around.library.pinned = Some(flow);
             }
             Self::Reply { .. } | Self::Handle { .. } | Self::ChangeAddress { .. } => {}

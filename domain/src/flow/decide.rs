@@ -133,7 +133,12 @@ mod tests {
     }
 
     fn created() -> FlowEvent {
-        FlowEvent::Created { flow_id: FlowId(uuid::Uuid::nil()), name: "Welcome".into(), description: String::new(), at: at() }
+        FlowEvent::Created {
+            flow_id: FlowId(uuid::Uuid::nil()),
+            name: "Welcome".into(),
+            description: String::new(),
+            at: at(),
+        }
     }
 
     fn status(status: FlowStatus) -> FlowCommand {
@@ -145,10 +150,10 @@ mod tests {
         let given = vec![created(), FlowEvent::GraphChanged { drawflow: graph("hi"), at: at() }];
         let published = FlowEvent::VersionPublished { version: 1, drawflow: graph("hi"), at: at() };
         let activated = FlowEvent::Activated { version: 1, at: at() };
-        Given::with(()).given(given.clone()).when(status(FlowStatus::Active)).then_expect_events(vec![
-            published.clone(),
-            activated.clone(),
-        ]);
+        Given::with(())
+            .given(given.clone())
+            .when(status(FlowStatus::Active))
+            .then_expect_events(vec![published.clone(), activated.clone()]);
         let active = [given, vec![published, activated]].concat();
         Given::with(()).given(active).when(status(FlowStatus::Active)).then_expect_events(vec![]);
     }
@@ -161,9 +166,10 @@ mod tests {
             FlowEvent::Activated { version: 1, at: at() },
             FlowEvent::GraphChanged { drawflow: graph("bye"), at: at() },
         ];
-        Given::with(()).given(given).when(status(FlowStatus::Active)).then_expect_events(vec![
-            FlowEvent::VersionPublished { version: 2, drawflow: graph("bye"), at: at() },
-        ]);
+        Given::with(())
+            .given(given)
+            .when(status(FlowStatus::Active))
+            .then_expect_events(vec![FlowEvent::VersionPublished { version: 2, drawflow: graph("bye"), at: at() }]);
     }
 
     #[test]

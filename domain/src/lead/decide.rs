@@ -99,7 +99,9 @@ fn is_email(text: &str) -> bool {
     let well_formed = |domain: &str| domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
     text.len() <= 254
         && !text.contains(char::is_whitespace)
-        && text.split_once('@').is_some_and(|(user, domain)| !user.is_empty() && !domain.contains('@') && well_formed(domain))
+        && text
+            .split_once('@')
+            .is_some_and(|(user, domain)| !user.is_empty() && !domain.contains('@') && well_formed(domain))
 }
 
 #[cfg(test)]
@@ -137,7 +139,10 @@ mod tests {
         let tell = LeadCommand::Tell { id: id(), phone: phone(), facts, at: at() };
         let named =
             LeadEvent::FieldsChanged { name: Some("Dana".into()), email: None, fields: Default::default(), at: at() };
-        Given::with(()).given_no_previous_events().when(tell.clone()).then_expect_events(vec![captured(), named.clone()]);
+        Given::with(())
+            .given_no_previous_events()
+            .when(tell.clone())
+            .then_expect_events(vec![captured(), named.clone()]);
         Given::with(()).given(vec![captured(), named]).when(tell).then_expect_events(vec![]);
     }
 

@@ -23,8 +23,18 @@ impl InboundKind {
     /// Whether this is the customer talking, so that it opens the service window and may answer a question.
     pub const fn is_speech(self) -> bool {
         match self {
-            Self::Text | Self::Image | Self::Video | Self::Audio | Self::Document | Self::Sticker | Self::Location
-            | Self::Contacts | Self::Choice | Self::Form | Self::Order | Self::Unsupported => true,
+            Self::Text
+            | Self::Image
+            | Self::Video
+            | Self::Audio
+            | Self::Document
+            | Self::Sticker
+            | Self::Location
+            | Self::Contacts
+            | Self::Choice
+            | Self::Form
+            | Self::Order
+            | Self::Unsupported => true,
             Self::Reaction | Self::Edit | Self::Revoke | Self::System => false,
         }
     }

@@ -18,7 +18,8 @@ impl Phone {
     /// # Errors
     /// No leading `+` or `00`, a letter, or not 7 to 15 digits.
     pub fn parse(text: &str) -> Result<Self, InvalidPhone> {
-        let kept: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')).collect();
+        let kept: String =
+            text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')).collect();
         let digits = kept.strip_prefix('+').or_else(|| kept.strip_prefix("00"));
         digits.and_then(Self::from_digits).ok_or_else(|| InvalidPhone(text.to_owned()))
     }
@@ -29,9 +30,8 @@ impl Phone {
     }
 
     fn from_digits(digits: &str) -> Option<Self> {
-        let good = (7..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|b| b.is_ascii_digit());
+        let good =
+            (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
         good.then(|| Self(format!("+{digits}")))
     }
 
@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "+", "0501234567", "+0501234567", "+12345", "+1234567890123456", "+97250abc4567", "US.1234567"] {
+        for text in ["", "+", "0501234567", "+0501234567", "+12345", "+1234567890123456", "+97250abc4567", "US.1234567"]
+        {
             assert!(Phone::parse(text).is_err(), "{text}");
         }
     }

@@ -86,7 +86,7 @@ struct Columns {
     mark: Keys,
     told: Vec<Uuid>,
     sends: Sends,
-    later: (Vec<i32>, Vec<Uuid>, Vec<String>, Vec<Value>, Vec<DateTime<Utc>>),
+    later: Later,
     buried: (Vec<i32>, Vec<i64>, Vec<Uuid>, Vec<String>),
 }
 
@@ -109,6 +109,15 @@ struct Events {
     event_version: Vec<String>,
     payload: Vec<Value>,
     metadata: Vec<Value>,
+}
+
+#[derive(Default)]
+struct Later {
+    command: Vec<i32>,
+    tenant: Vec<Uuid>,
+    key: Vec<String>,
+    work: Vec<Value>,
+    run_at: Vec<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -180,12 +189,12 @@ impl Columns {
                 sends.content.push(json(&dispatch.content));
             }
             Effect::Later { work, run_at, key } => {
-                self.later.0.push(command);
-                self.later.1.push(tenant);
+                self.later.command.push(command);
+                self.later.tenant.push(tenant);
                 let own = || format!("{}:{}:{}:{n}", append.aggregate_type, append.stream, append.expected + 1);
-                self.later.2.push(key.clone().unwrap_or_else(own));
-                self.later.3.push(json(work));
-                self.later.4.push(*run_at);
+                self.later.key.push(key.clone().unwrap_or_else(own));
+                self.later.work.push(json(work));
+                self.later.run_at.push(*run_at);
             }
         }
     }
@@ -237,11 +246,11 @@ pub(super) async fn execute(pool: impl PgExecutor<'_>, appends: &[&Append]) -> R
         .bind(sends.recipient)
         .bind(sends.content)
         .bind(SEND_WITHIN)
-        .bind(later.0)
-        .bind(later.1)
-        .bind(later.2)
-        .bind(later.3)
-        .bind(later.4)
+        .bind(later.command)
+        .bind(later.tenant)
+        .bind(later.key)
+        .bind(later.work)
+        .bind(later.run_at)
         .bind(buried.0)
         .bind(buried.1)
         .bind(buried.2)

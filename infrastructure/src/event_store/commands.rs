@@ -165,7 +165,11 @@ impl<E: std::error::Error> From<AppendError> for Attempt<E> {
 }
 
 fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, serde_json::Error> {
-    Ok(NewEvent { event_type: event.event_type(), event_version: event.event_version(), payload: serde_json::to_value(event)? })
+    Ok(NewEvent {
+        event_type: event.event_type(),
+        event_version: event.event_version(),
+        payload: serde_json::to_value(event)?,
+    })
 }
 
 fn load_error<E: std::error::Error>(error: LoadError) -> CommandError<E> {
@@ -182,7 +186,13 @@ where
     A::Event: Send + Sync,
     A::Error: Send,
 {
-    async fn run(&self, stream: &StreamId, cause: &Cause, command: A::Command, along: Along) -> Result<Reached, CommandError<A::Error>> {
+    async fn run(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: A::Command,
+        along: Along,
+    ) -> Result<Reached, CommandError<A::Error>> {
         let slot = self.slot(stream);
         let mut slot = slot.lock().await;
         for attempt in 1..=ATTEMPTS_MAX {

@@ -42,11 +42,12 @@ pub enum LoadError {
 /// # Errors
 /// The database, or an event that cannot be read.
 pub async fn load<A: Aggregate>(pool: &PgPool, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
-    let row = sqlx::query("select last_sequence, payload from snapshots where aggregate_type = $1 and aggregate_id = $2")
-        .bind(A::TYPE)
-        .bind(stream.to_string())
-        .fetch_optional(pool)
-        .await?;
+    let row =
+        sqlx::query("select last_sequence, payload from snapshots where aggregate_type = $1 and aggregate_id = $2")
+            .bind(A::TYPE)
+            .bind(stream.to_string())
+            .fetch_optional(pool)
+            .await?;
     // A snapshot this build cannot read is no loss: the events say the same.
     let snapshot = row.and_then(|row| {
         let sequence: i64 = row.try_get("last_sequence").ok()?;
@@ -74,8 +75,11 @@ pub async fn catch_up<A: Aggregate>(pool: &PgPool, stream: &StreamId, loaded: &m
     .await?;
     for row in rows {
         let (sequence, payload): (i64, Value) = (row.try_get("sequence")?, row.try_get("payload")?);
-        let event = serde_json::from_value(payload)
-            .map_err(|source| LoadError::Undecodable { stream: stream.to_string(), sequence, source })?;
+        let event = serde_json::from_value(payload).map_err(|source| LoadError::Undecodable {
+            stream: stream.to_string(),
+            sequence,
+            source,
+        })?;
         loaded.aggregate.apply(event);
         loaded.sequence = sequence;
     }
@@ -86,7 +90,11 @@ pub async fn catch_up<A: Aggregate>(pool: &PgPool, stream: &StreamId, loaded: &m
 ///
 /// # Errors
 /// The database.
-pub async fn save_snapshot<A: Aggregate>(pool: &PgPool, stream: &StreamId, loaded: &Loaded<A>) -> Result<(), sqlx::Error> {
+pub async fn save_snapshot<A: Aggregate>(
+    pool: &PgPool,
+    stream: &StreamId,
+    loaded: &Loaded<A>,
+) -> Result<(), sqlx::Error> {
     let payload = serde_json::to_value(&loaded.aggregate).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(
         "insert into snapshots as s (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload)

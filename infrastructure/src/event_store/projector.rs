@@ -82,7 +82,7 @@ where
     async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
         let mut transaction = pool.begin().await?;
         let Some(from) = lock(&mut transaction, D::NAME).await? else { return Ok(Turn::NotOurs) };
-        let events = read_log(&mut transaction, from, self.batch).await?;
+        let events = read_log(&mut transaction, from, self.batch, &[D::Aggregate::TYPE]).await?;
         let Some(last) = events.last() else {
             return Ok(Turn::Advanced { events: 0, position: from });
         };
@@ -169,7 +169,10 @@ async fn known<'a, D: Document>(
         .collect()
 }
 
-async fn store<D: Document>(connection: &mut PgConnection, documents: HashMap<Key, Option<D>>) -> Result<(), sqlx::Error> {
+async fn store<D: Document>(
+    connection: &mut PgConnection,
+    documents: HashMap<Key, Option<D>>,
+) -> Result<(), sqlx::Error> {
     let mut kept: (Vec<Uuid>, Vec<String>, Vec<Value>) = Default::default();
     let mut gone: (Vec<Uuid>, Vec<String>) = Default::default();
     let mut documents: Vec<_> = documents.into_iter().collect();

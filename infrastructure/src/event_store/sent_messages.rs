@@ -16,7 +16,11 @@ pub struct PgSentMessages {
 
 #[async_trait]
 impl SentMessages for PgSentMessages {
-    async fn find(&self, tenant: TenantId, provider_message_id: &str) -> AppResult<Option<(ConversationId, MessageId)>> {
+    async fn find(
+        &self,
+        tenant: TenantId,
+        provider_message_id: &str,
+    ) -> AppResult<Option<(ConversationId, MessageId)>> {
         let row = sqlx::query("select stream, reference from once where tenant_id = $1 and key = $2")
             .bind(tenant.0)
             .bind(outbound_key(provider_message_id))
@@ -24,8 +28,10 @@ impl SentMessages for PgSentMessages {
             .await
             .map_err(app_error)?;
         row.map(|row| {
-            let stream: StreamId = row.try_get::<String, _>("stream").map_err(app_error)?.parse().map_err(AppError::internal)?;
-            let message = row.try_get::<String, _>("reference").map_err(app_error)?.parse().map_err(AppError::internal)?;
+            let stream: StreamId =
+                row.try_get::<String, _>("stream").map_err(app_error)?.parse().map_err(AppError::internal)?;
+            let message =
+                row.try_get::<String, _>("reference").map_err(app_error)?.parse().map_err(AppError::internal)?;
             Ok((ConversationId(stream.id), message))
         })
         .transpose()

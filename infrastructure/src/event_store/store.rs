@@ -73,7 +73,8 @@ where
     }
 
     async fn load_aggregate(&self, id: &str) -> Result<PgContext<A>, AggregateError<A::Error>> {
-        let stream: StreamId = id.parse().map_err(|error: uuid::Error| AggregateError::UnexpectedError(error.into()))?;
+        let stream: StreamId =
+            id.parse().map_err(|error: uuid::Error| AggregateError::UnexpectedError(error.into()))?;
         let loaded = load::load(&self.pool, &stream).await.map_err(|error| match error {
             LoadError::Database(error) => connection(error),
             LoadError::Undecodable { source, .. } => AggregateError::DeserializationError(source.into()),

@@ -47,7 +47,13 @@ impl Checkpoints {
 }
 
 /// Runs one projection until `stop`.
-pub async fn run(projection: Arc<dyn Projection>, pool: PgPool, pokes: Arc<Pokes>, checkpoints: Arc<Checkpoints>, stop: CancellationToken) {
+pub async fn run(
+    projection: Arc<dyn Projection>,
+    pool: PgPool,
+    pokes: Arc<Pokes>,
+    checkpoints: Arc<Checkpoints>,
+    stop: CancellationToken,
+) {
     let mut grown = pokes.log.subscribe();
     let mut looks = 0;
     while !stop.is_cancelled() {
@@ -55,7 +61,8 @@ pub async fn run(projection: Arc<dyn Projection>, pool: PgPool, pokes: Arc<Pokes
         let pause = match projection.turn(&pool).await {
             Ok(Turn::Advanced { events, position }) => {
                 checkpoints.reached(projection.name(), position);
-                metrics::counter!("projection_events_total", "projection" => projection.name()).increment(events as u64);
+                metrics::counter!("projection_events_total", "projection" => projection.name())
+                    .increment(events as u64);
                 if events as i64 == BATCH_MAX {
                     continue;
                 }
@@ -112,10 +119,12 @@ impl PgCatchUp {
     }
 
     async fn stored(&self, name: &str) -> Result<Position, sqlx::Error> {
-        let row = sqlx::query("select log_epoch, transaction_id::text as transaction_text, position from projections where name = $1")
-            .bind(name)
-            .fetch_one(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "select log_epoch, transaction_id::text as transaction_text, position from projections where name = $1",
+        )
+        .bind(name)
+        .fetch_one(&self.pool)
+        .await?;
         let transaction: String = row.try_get("transaction_text")?;
         Ok(Position {
             epoch: row.try_get("log_epoch")?,

@@ -74,19 +74,26 @@ pub async fn run(pool: PgPool, mut finished: mpsc::Receiver<Finished>) {
 
 async fn write(pool: &PgPool, batch: &[Finished]) -> Result<(), sqlx::Error> {
     let (mut ids, mut states, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    let mut parked: (Vec<i64>, Vec<Option<Uuid>>, Vec<&str>, Vec<&Value>) = Default::default();
+    let (mut parked_of, mut tenants, mut parked_reasons, mut elements) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for it in batch {
         let put_off = it.not_yet.is_some() && it.attempts < PUT_OFF_MAX;
         let given_up = it.not_yet.is_some() && !put_off;
         ids.push(it.id);
-        states.push(if put_off { 0_i16 } else if given_up || !it.parked.is_empty() { 2 } else { 1 });
+        states.push(if put_off {
+            0_i16
+        } else if given_up || !it.parked.is_empty() {
+            2
+        } else {
+            1
+        });
         reasons.push(it.not_yet.clone().or_else(|| it.parked.first().map(|(_, reason, _)| reason.clone())));
         if !put_off {
             for (tenant, reason, element) in &it.parked {
-                parked.0.push(it.id);
-                parked.1.push(*tenant);
-                parked.2.push(reason);
-                parked.3.push(element);
+                parked_of.push(it.id);
+                tenants.push(*tenant);
+                parked_reasons.push(reason.as_str());
+                elements.push(element);
             }
         }
     }
@@ -102,10 +109,10 @@ async fn write(pool: &PgPool, batch: &[Finished]) -> Result<(), sqlx::Error> {
     .bind(ids)
     .bind(states)
     .bind(reasons)
-    .bind(parked.0)
-    .bind(parked.1)
-    .bind(parked.2)
-    .bind(parked.3)
+    .bind(parked_of)
+    .bind(tenants)
+    .bind(parked_reasons)
+    .bind(elements)
     .execute(pool)
     .await?;
     Ok(())

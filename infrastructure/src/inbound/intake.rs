@@ -32,7 +32,8 @@ impl WebhookIntake for WhatsAppIntake {
 
     async fn accept(&self, body: &[u8], signature: Option<&str>) -> Result<(), Intake> {
         let signature = signature.ok_or(Intake::BadSignature)?;
-        let app_signed = self.app_secret.as_deref().is_some_and(|secret| verify_sha256_header(secret.as_bytes(), body, signature));
+        let app_signed =
+            self.app_secret.as_deref().is_some_and(|secret| verify_sha256_header(secret.as_bytes(), body, signature));
         let mut trusted = Vec::new();
         let mut genuine = app_signed;
         for line in webhook::lines(body) {

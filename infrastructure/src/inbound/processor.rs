@@ -4,7 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use application::actor::{Actor, Cause};
 use application::channels::InboundItem;
@@ -29,6 +29,8 @@ const SHARD_QUEUE_MAX: usize = 16;
 const READ_MAX: i64 = 256;
 /// How often the journal is looked at without being woken.
 const IDLE: Duration = Duration::from_millis(500);
+/// How often what was put off or taken over is looked at.
+const PUT_OFF_LOOK: Duration = Duration::from_millis(500);
 
 struct Task {
     item: InboundItem,
@@ -62,9 +64,13 @@ impl Processor {
 
     /// Reads the journal until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let mut cursor = 0;
+        let (mut cursor, mut put_off_looked) = (0, None::<Instant>);
         while !stop.is_cancelled() {
-            let read = self.turn(&mut cursor).await;
+            let look = put_off_looked.is_none_or(|at| at.elapsed() >= PUT_OFF_LOOK);
+            if look {
+                put_off_looked = Some(Instant::now());
+            }
+            let read = self.turn(&mut cursor, look).await;
             let pause = match read {
                 Ok(rows) if rows as i64 >= READ_MAX => continue,
                 Ok(_) => IDLE,
@@ -81,9 +87,9 @@ impl Processor {
         }
     }
 
-    async fn turn(&self, cursor: &mut i64) -> Result<usize, sqlx::Error> {
+    async fn turn(&self, cursor: &mut i64, with_put_off: bool) -> Result<usize, sqlx::Error> {
         // What was put off is older than what is fresh.
-        let put_off = journal::put_off(&self.pool, self.node, READ_MAX).await?;
+        let put_off = if with_put_off { journal::put_off(&self.pool, self.node, READ_MAX).await? } else { Vec::new() };
         if !put_off.is_empty() {
             self.hold(&put_off).await?;
         }
@@ -165,5 +171,9 @@ async fn take(inbound: &Inbound, item: InboundItem, trusted: &[String], cause: &
 
 fn park(item: &InboundItem, reason: &str, error: &dyn std::fmt::Debug) -> Taken {
     tracing::error!(?error, reason, "An element of a webhook was parked");
-    Taken::Parked { tenant: None, reason: reason.to_owned(), element: serde_json::json!({ "item": format!("{item:?}") }) }
+    Taken::Parked {
+        tenant: None,
+        reason: reason.to_owned(),
+        element: serde_json::json!({ "item": format!("{item:?}") }),
+    }
 }

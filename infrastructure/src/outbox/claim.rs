@@ -83,7 +83,13 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
 ///
 /// # Errors
 /// The database.
-pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, tried: bool, error: Option<&str>) -> Result<(), sqlx::Error> {
+pub async fn put_back(
+    pool: &PgPool,
+    message: &Claimed,
+    seconds: f64,
+    tried: bool,
+    error: Option<&str>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update outbox set state = 0, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
                 last_error = coalesce($5, last_error), lease_token = null, lease_until = null

@@ -40,7 +40,8 @@ impl LineBucket {
 impl Limits {
     /// Nothing sent yet.
     pub fn new() -> Self {
-        let quota = Quota::with_period(PAIR_PERIOD).unwrap_or(Quota::per_minute(NonZeroU32::MIN)).allow_burst(PAIR_BURST);
+        let quota =
+            Quota::with_period(PAIR_PERIOD).unwrap_or(Quota::per_minute(NonZeroU32::MIN)).allow_burst(PAIR_BURST);
         Self { clock: DefaultClock::default(), lines: Mutex::new(HashMap::new()), pairs: RateLimiter::keyed(quota) }
     }
 
@@ -57,11 +58,11 @@ impl Limits {
         closed.collect()
     }
 
-    /// Takes the right to send one message now, or says how long to wait.
+    /// Takes the right to send one message now, or says how long to wait. Without a recipient there is no pair limit.
     ///
     /// # Errors
     /// The wait.
-    pub fn take(&self, line: &str, per_second: u32, recipient: &str) -> Result<(), Duration> {
+    pub fn take(&self, line: &str, per_second: u32, recipient: Option<&str>) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut lines = self.lines();
         let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second));
@@ -74,8 +75,10 @@ impl Limits {
             bucket.blocked_until = Some(Instant::now() + wait);
             return Err(wait);
         }
-        let pair = (line.to_owned(), recipient.to_owned());
-        self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(now))?;
+        if let Some(recipient) = recipient {
+            let pair = (line.to_owned(), recipient.to_owned());
+            self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(now))?;
+        }
         bucket.in_flight += 1;
         Ok(())
     }
@@ -118,17 +121,17 @@ mod tests {
     #[test]
     fn a_line_takes_its_rate_and_then_closes() {
         let limits = Limits::new();
-        let taken = (0..30).filter(|n| limits.take("1", 20, &n.to_string()).is_ok()).count();
+        let taken = (0..30).filter(|n| limits.take("1", 20, Some(&n.to_string())).is_ok()).count();
         assert!((20..=22).contains(&taken), "{taken}");
         assert_eq!(limits.closed_lines(), ["1"]);
-        assert!(limits.take("2", 20, "a").is_ok());
+        assert!(limits.take("2", 20, Some("a")).is_ok());
     }
 
     #[test]
     fn a_pair_takes_its_burst_and_then_waits_seconds() {
         let limits = Limits::new();
-        let refused = (0..46).find_map(|_| limits.take("1", 1_000, "a").err());
+        let refused = (0..46).find_map(|_| limits.take("1", 1_000, Some("a")).err());
         assert!(refused.is_some_and(|wait| wait > Duration::from_secs(4)), "{refused:?}");
-        assert!(limits.take("1", 1_000, "b").is_ok(), "another customer is not held up");
+        assert!(limits.take("1", 1_000, Some("b")).is_ok(), "another customer is not held up");
     }
 }

@@ -60,9 +60,14 @@ fn refused(error: ProviderError, retry_after_ms: Option<u64>, attempts: i32) -> 
     }
     let asked = retry_after_ms.map(Duration::from_millis);
     let pair = error.code == PAIR_RATE;
-    let own = if pair { Duration::from_secs(4_u64.saturating_pow(attempts.unsigned_abs() - 1)) } else { backoff(attempts) };
+    let own =
+        if pair { Duration::from_secs(4_u64.saturating_pow(attempts.unsigned_abs() - 1)) } else { backoff(attempts) };
     let line = scope(error.code) == Scope::Line;
-    Verdict::Again { after: asked.unwrap_or(own).min(BACKOFF_MAX), line, error: format!("{} ({})", error.title, error.code) }
+    Verdict::Again {
+        after: asked.unwrap_or(own).min(BACKOFF_MAX),
+        line,
+        error: format!("{} ({})", error.title, error.code),
+    }
 }
 
 /// Full jitter under 1 s, 2 s, 4 s, … 1 h.
@@ -89,7 +94,8 @@ mod tests {
 
     #[test]
     fn each_class_has_its_verdict() {
-        let cases: [(i64, fn(&Verdict) -> bool); 8] = [
+        type Expected = fn(&Verdict) -> bool;
+        let cases: [(i64, Expected); 8] = [
             (131_016, |it| matches!(it, Verdict::Again { line: false, .. })),
             (130_429, |it| matches!(it, Verdict::Again { line: true, .. })),
             (131_056, |it| matches!(it, Verdict::Again { line: false, after, .. } if *after == Duration::from_secs(1))),

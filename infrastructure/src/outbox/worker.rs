@@ -33,6 +33,8 @@ const CLAIM_MAX: usize = 48;
 const IDLE: Duration = Duration::from_millis(250);
 /// How often leases and doubts are looked at.
 const SWEEP: Duration = Duration::from_secs(2);
+/// A rate limit that ends sooner is waited for with the message in hand; it is claimed once, not twice.
+const HELD_MAX: Duration = Duration::from_millis(100);
 /// How long a message waits on a line that is stopped or unknown, in seconds.
 const STOPPED_LINE_SEC: f64 = 30.0;
 
@@ -121,9 +123,12 @@ impl Outbox {
             let error = ProviderError { code: 0, class: ErrorClass::Request, title: title.into(), details: None };
             return self.record_failure(&facts, &message, error).await;
         };
-        let recipient = message.recipient.to_string();
-        if let Err(wait) = self.limits.take(&message.bucket, line.messages_per_second, &recipient) {
-            return self.put_back(&message, wait.as_secs_f64(), false, "held by a rate limit").await;
+        let pair = line.pair_limit.then(|| message.recipient.to_string());
+        while let Err(wait) = self.limits.take(&message.bucket, line.messages_per_second, pair.as_deref()) {
+            if wait > HELD_MAX {
+                return self.put_back(&message, wait.as_secs_f64(), false, "held by a rate limit").await;
+            }
+            tokio::time::sleep(wait).await;
         }
         let known = correlation(message.lane, message.message_id);
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
@@ -169,7 +174,11 @@ impl Outbox {
     }
 
     async fn record_failure(&self, facts: &LineFacts, message: &Claimed, error: ProviderError) {
-        let conclude = Conclude::Buried { id: message.id, token: message.token, error: format!("{} ({})", error.title, error.code) };
+        let conclude = Conclude::Buried {
+            id: message.id,
+            token: message.token,
+            error: format!("{} ({})", error.title, error.code),
+        };
         let along = Along { conclude: Some(conclude), ..Along::default() };
         self.record(facts, message, DeliveryStatus::Failed, None, Some(error), along).await;
     }
@@ -193,9 +202,18 @@ impl Outbox {
             let news = DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at };
             match self.decisions.record_delivery(facts, message.lane, news, &cause, along.clone()).await {
                 Ok(_) => return,
-                Err(CommandError::LeaseLost) => return tracing::warn!(%message_id, "A message was taken over or settled by its status"),
-                Err(CommandError::Unavailable | CommandError::Contended) => tokio::time::sleep(Duration::from_millis(500)).await,
-                Err(error @ (CommandError::Rule(ConversationError::NotFound) | CommandError::AlreadyDone | CommandError::Rule(_) | CommandError::Internal(_))) => {
+                Err(CommandError::LeaseLost) => {
+                    return tracing::warn!(%message_id, "A message was taken over or settled by its status");
+                }
+                Err(CommandError::Unavailable | CommandError::Contended) => {
+                    tokio::time::sleep(Duration::from_millis(500)).await
+                }
+                Err(
+                    error @ (CommandError::Rule(ConversationError::NotFound)
+                    | CommandError::AlreadyDone
+                    | CommandError::Rule(_)
+                    | CommandError::Internal(_)),
+                ) => {
                     return tracing::error!(%message_id, %error, "What came of a message could not be recorded");
                 }
             }

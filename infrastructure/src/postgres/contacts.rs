@@ -89,7 +89,12 @@ impl PgContacts {
         contacts?.first().copied()
     }
 
-    async fn look(&self, tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<Vec<(Uuid, Option<Uuid>)>> {
+    async fn look(
+        &self,
+        tenant: TenantId,
+        channel: Channel,
+        identifiers: &[Identifier],
+    ) -> AppResult<Vec<(Uuid, Option<Uuid>)>> {
         let (kinds, values) = columns(identifiers);
         sqlx::query_as(RESOLVE)
             .bind(tenant.0)

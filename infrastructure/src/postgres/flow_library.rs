@@ -81,8 +81,7 @@ impl PgFlowLibrary {
 
     /// What is active, by the stamp. The stamp is read first: what changes after it is seen at the next look.
     async fn look(&self, tenant: TenantId) -> AppResult<Active> {
-        let stamp: String =
-            sqlx::query_scalar(STAMP).bind(tenant.0).fetch_one(&self.pool).await.map_err(app_error)?;
+        let stamp: String = sqlx::query_scalar(STAMP).bind(tenant.0).fetch_one(&self.pool).await.map_err(app_error)?;
         if let Some((known, active)) = self.loaded.get(&tenant)
             && *known == *stamp
         {

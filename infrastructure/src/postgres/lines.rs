@@ -28,7 +28,7 @@ const CACHE_TTL: Duration = Duration::from_secs(2);
 /// Lines remembered.
 const CACHE_ENTRIES: usize = 10_000;
 /// Tokens shorter than this show nothing of themselves.
-const TAIL_FROM_CHARS: usize = 12;
+const TAIL_FROM_CHARS: usize = 8;
 /// Characters of a token that are shown.
 const TAIL_CHARS: usize = 4;
 
@@ -40,7 +40,7 @@ const VERIFY_TOKEN: &str = "whatsapp_lines.verify_token";
 macro_rules! view_columns {
     () => {
         "phone_number_id, waba_id, display_phone_number, access_token_tail, app_secret_sealed is not null as has_app_secret,
-         verify_token_sealed is not null as has_verify_token, is_primary, coexistence, messages_per_second, stopped_reason,
+         verify_token_sealed is not null as has_verify_token, is_primary, coexistence, messages_per_second, pair_limit, stopped_reason,
          updated_at"
     };
 }
@@ -51,6 +51,7 @@ struct LineRow {
     access_token_sealed: String,
     app_secret_sealed: Option<String>,
     messages_per_second: u32,
+    pair_limit: bool,
     stopped: bool,
 }
 
@@ -73,7 +74,7 @@ impl PgLines {
         let load = async {
             sqlx::query(
                 "select l.tenant_id, l.phone_number_id, u.timezone, l.access_token_sealed, l.app_secret_sealed,
-                        l.messages_per_second, l.stopped_at is not null as stopped
+                        l.messages_per_second, l.pair_limit, l.stopped_at is not null as stopped
                    from whatsapp_lines l join users u on u.id = l.tenant_id
                   where l.phone_number_id = $1",
             )
@@ -138,7 +139,8 @@ impl LineStore for PgLines {
     async fn save(&self, session: &Session, line: &NewLine, messages_per_second: u32) -> AppResult<LineView> {
         let tenant = session.tenant;
         let sealed = self.sealed(tenant, line)?;
-        let rate = i32::try_from(messages_per_second).map_err(|_| AppError::invalid("messagesPerSecond is 1 to 1000"))?;
+        let rate =
+            i32::try_from(messages_per_second).map_err(|_| AppError::invalid("messagesPerSecond is 1 to 1000"))?;
         let mut tx = AuditedTx::begin(&self.pool).await?;
         let found = lock(tx.conn(), tenant, &line.phone_number_id).await?;
         if !found.exists && sealed.access_token.is_none() {
@@ -166,8 +168,10 @@ impl LineStore for PgLines {
             .bind(sealed.verify_token)
             .bind(primary)
             .bind(line.coexistence)
-            .bind(rate);
-        let query = if found.exists { query.bind(sealed.drop_app_secret).bind(sealed.drop_verify_token) } else { query };
+            .bind(rate)
+            .bind(line.pair_limit);
+        let query =
+            if found.exists { query.bind(sealed.drop_app_secret).bind(sealed.drop_verify_token) } else { query };
         let view = query
             .try_map(|row: PgRow| line_view(&row))
             .fetch_one(tx.conn())
@@ -186,6 +190,7 @@ impl LineStore for PgLines {
             phone_number_id: row.facts.phone_number_id.clone(),
             access_token: self.unseal(tenant, ACCESS_TOKEN, &row.access_token_sealed)?,
             messages_per_second: row.messages_per_second,
+            pair_limit: row.pair_limit,
         }))
     }
 
@@ -226,7 +231,8 @@ impl LineStore for PgLines {
             let rows: Vec<(Uuid, String)> = sqlx::query_as(sql).fetch_all(&self.pool).await.map_err(app_error)?;
             let digests = rows.iter().filter_map(|(tenant, sealed)| {
                 let opened = self.unseal(TenantId(*tenant), VERIFY_TOKEN, sealed);
-                let known = opened.inspect_err(|_| tracing::warn!(tenant = %tenant, "A verify token does not open")).ok();
+                let known =
+                    opened.inspect_err(|_| tracing::warn!(tenant = %tenant, "A verify token does not open")).ok();
                 known.map(|known| digest(&known))
             });
             Ok::<_, AppError>(Some(digests.collect()))
@@ -265,8 +271,8 @@ const TAKEN: &str = "this phone number id is in use already";
 
 const INSERT: &str = concat!(
     "insert into whatsapp_lines (phone_number_id, tenant_id, waba_id, display_phone_number, access_token_sealed,
-        access_token_tail, app_secret_sealed, verify_token_sealed, is_primary, coexistence, messages_per_second)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        access_token_tail, app_secret_sealed, verify_token_sealed, is_primary, coexistence, messages_per_second, pair_limit)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
      returning ",
     view_columns!()
 );
@@ -274,9 +280,9 @@ const INSERT: &str = concat!(
 const UPDATE: &str = concat!(
     "update whatsapp_lines set waba_id = $3, display_phone_number = $4,
         access_token_sealed = coalesce($5, access_token_sealed), access_token_tail = coalesce($6, access_token_tail),
-        app_secret_sealed = case when $12 then null else coalesce($7, app_secret_sealed) end,
-        verify_token_sealed = case when $13 then null else coalesce($8, verify_token_sealed) end,
-        is_primary = $9, coexistence = $10, messages_per_second = $11,
+        app_secret_sealed = case when $13 then null else coalesce($7, app_secret_sealed) end,
+        verify_token_sealed = case when $14 then null else coalesce($8, verify_token_sealed) end,
+        is_primary = $9, coexistence = $10, messages_per_second = $11, pair_limit = $12,
         stopped_reason = null, stopped_at = null, updated_at = now()
       where phone_number_id = $1 and tenant_id = $2 returning ",
     view_columns!()
@@ -341,6 +347,7 @@ fn line_row(row: &PgRow) -> sqlx::Result<LineRow> {
         access_token_sealed: row.try_get("access_token_sealed")?,
         app_secret_sealed: row.try_get("app_secret_sealed")?,
         messages_per_second: rate(row)?,
+        pair_limit: row.try_get("pair_limit")?,
         stopped: row.try_get("stopped")?,
     })
 }
@@ -357,6 +364,7 @@ fn line_view(row: &PgRow) -> sqlx::Result<LineView> {
         is_primary: row.try_get("is_primary")?,
         coexistence: row.try_get("coexistence")?,
         messages_per_second: rate(row)?,
+        pair_limit: row.try_get("pair_limit")?,
         stopped_reason: row.try_get("stopped_reason")?,
         updated_at: Stamp(row.try_get("updated_at")?),
     })

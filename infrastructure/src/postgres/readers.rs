@@ -7,9 +7,9 @@ pub mod leads;
 use application::error::AppResult;
 use application::page::{Cursor, Page};
 use serde::de::DeserializeOwned;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::Row;
 
 use crate::postgres::app_error;
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 use application::actor::{Actor, Session};
 use application::error::{AppError, AppResult};
 use application::identity::UserView;
-use application::identity::ports::{
-    ApiClient, NewUser, Passwords, SessionKind, SessionRecord, UserChange, Users,
-};
+use application::identity::ports::{ApiClient, NewUser, Passwords, SessionKind, SessionRecord, UserChange, Users};
 use application::page::{Cursor, LIMIT_MAX, Page, PageRequest};
 use application::time::{NewId, Stamp};
 use async_trait::async_trait;
@@ -135,14 +133,21 @@ impl Users for PgUsers {
         let total = found.first().and_then(|(_, total)| u64::try_from(*total).ok());
         let more = found.len() > limit as usize;
         let rows: Vec<UserView> = found.into_iter().take(limit as usize).map(|(user, _)| user).collect();
-        let next = rows.last().filter(|_| more).map(|last| Cursor {
-            sort: last.created_at.0.timestamp_micros().to_string(),
-            key: last.id.to_string(),
-        });
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| Cursor { sort: last.created_at.0.timestamp_micros().to_string(), key: last.id.to_string() });
         Ok(Page { rows, next, total })
     }
 
-    async fn create(&self, actor: &str, id: UserId, new: &NewUser, password_hash: &str, at: DateTime<Utc>) -> AppResult<UserView> {
+    async fn create(
+        &self,
+        actor: &str,
+        id: UserId,
+        new: &NewUser,
+        password_hash: &str,
+        at: DateTime<Utc>,
+    ) -> AppResult<UserView> {
         let mut tx = AuditedTx::begin(&self.pool).await?;
         lock_names(tx.conn()).await?;
         let user = insert(tx.conn(), id, new, password_hash, at).await?;
@@ -150,7 +155,13 @@ impl Users for PgUsers {
         Ok(user)
     }
 
-    async fn change(&self, session: &Session, id: UserId, change: &UserChange, password_hash: Option<&str>) -> AppResult<UserView> {
+    async fn change(
+        &self,
+        session: &Session,
+        id: UserId,
+        change: &UserChange,
+        password_hash: Option<&str>,
+    ) -> AppResult<UserView> {
         let mut tx = AuditedTx::begin(&self.pool).await?;
         let sql = concat!(
             "update users set email = coalesce($2, email), display_name = coalesce($3, display_name),
@@ -295,7 +306,13 @@ async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
 }
 
 /// Needs [`lock_names`], in a statement of its own before: the check sees what was committed until then.
-async fn insert(conn: &mut PgConnection, id: UserId, new: &NewUser, hash: &str, at: DateTime<Utc>) -> AppResult<UserView> {
+async fn insert(
+    conn: &mut PgConnection,
+    id: UserId,
+    new: &NewUser,
+    hash: &str,
+    at: DateTime<Utc>,
+) -> AppResult<UserView> {
     const CODE: &str = "username_taken";
     const MESSAGE: &str = "the username is taken";
     let sql = concat!(
@@ -320,7 +337,8 @@ async fn insert(conn: &mut PgConnection, id: UserId, new: &NewUser, hash: &str, 
 }
 
 fn created(actor: &str, id: UserId, new: &NewUser) -> AuditEntry {
-    let details = json!({ "username": new.username, "email": new.email, "displayName": new.display_name, "role": role(new) });
+    let details =
+        json!({ "username": new.username, "email": new.email, "displayName": new.display_name, "role": role(new) });
     entry(id, actor, "user.created", id.to_string(), details)
 }
 

@@ -20,11 +20,7 @@ impl Refusal {
     /// The refusal with a code of the sandbox's table.
     pub(super) fn new(code: i64, details: impl Into<String>) -> Self {
         let (status, _) = meta_numbers::error(code).unwrap_or((400, ""));
-        Self {
-            status,
-            code,
-            details: details.into(),
-        }
+        Self { status, code, details: details.into() }
     }
 
     /// The body of the answer.
@@ -66,8 +62,7 @@ type Checked = Result<(), Refusal>;
 
 /// Checks a request as Graph does.
 pub(super) fn check(body: &[u8]) -> Result<Wish, Refusal> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(100, format!("not JSON: {error}")))?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| Refusal::new(100, format!("not JSON: {error}")))?;
     if body["messaging_product"] != "whatsapp" {
         return Err(missing("messaging_product must be `whatsapp`"));
     }
@@ -75,39 +70,19 @@ pub(super) fn check(body: &[u8]) -> Result<Wish, Refusal> {
         let message_id = string(&body, "message_id")?.to_owned();
         return Ok(Wish::Read { message_id });
     }
-    if body
-        .get("recipient_type")
-        .is_some_and(|kind| kind != "individual")
-    {
+    if body.get("recipient_type").is_some_and(|kind| kind != "individual") {
         return Err(invalid("recipient_type must be `individual`"));
     }
-    let input = body["to"]
-        .as_str()
-        .or_else(|| body["recipient"].as_str())
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let input = body["to"].as_str().or_else(|| body["recipient"].as_str()).unwrap_or_default().trim().to_owned();
     if input.is_empty() {
         return Err(missing("to or recipient"));
     }
     let kind = body["type"].as_str().unwrap_or("text").to_owned();
-    let content = body
-        .get(&kind)
-        .cloned()
-        .ok_or_else(|| missing(&format!("the object `{kind}`")))?;
+    let content = body.get(&kind).cloned().ok_or_else(|| missing(&format!("the object `{kind}`")))?;
     check_content(&kind, &content)?;
     let correlation = body["biz_opaque_callback_data"].as_str().map(str::to_owned);
-    within(
-        correlation.as_deref().unwrap_or_default(),
-        512,
-        "biz_opaque_callback_data",
-    )?;
-    Ok(Wish::Message(Outgoing {
-        input,
-        kind,
-        content,
-        correlation,
-    }))
+    within(correlation.as_deref().unwrap_or_default(), 512, "biz_opaque_callback_data")?;
+    Ok(Wish::Message(Outgoing { input, kind, content, correlation }))
 }
 
 fn check_content(kind: &str, content: &Value) -> Checked {
@@ -118,20 +93,12 @@ fn check_content(kind: &str, content: &Value) -> Checked {
         "template" => check_template(content),
         "location" => {
             let degrees = |key: &str| content[key].as_f64().is_some();
-            ensure(
-                degrees("latitude") && degrees("longitude"),
-                "location needs latitude and longitude",
-            )
+            ensure(degrees("latitude") && degrees("longitude"), "location needs latitude and longitude")
         }
         "contacts" => {
             let cards = list(content);
-            let named = cards
-                .iter()
-                .all(|card| card["name"]["formatted_name"].is_string());
-            ensure(
-                !cards.is_empty() && named,
-                "every contact needs name.formatted_name",
-            )
+            let named = cards.iter().all(|card| card["name"]["formatted_name"].is_string());
+            ensure(!cards.is_empty() && named, "every contact needs name.formatted_name")
         }
         "reaction" => string(content, "message_id").map(|_| ()),
         other => Err(Refusal::new(100, format!("unknown type `{other}`"))),
@@ -139,20 +106,13 @@ fn check_content(kind: &str, content: &Value) -> Checked {
 }
 
 fn check_media(media: &Value) -> Checked {
-    within(
-        media["caption"].as_str().unwrap_or_default(),
-        1024,
-        "caption",
-    )?;
+    within(media["caption"].as_str().unwrap_or_default(), 1024, "caption")?;
     match (media["id"].as_str(), media["link"].as_str()) {
         (Some(id), None) if !id.is_empty() => Ok(()),
-        (None, Some(link)) => ensure(
-            link.starts_with("http://") || link.starts_with("https://"),
-            "link is not a web address",
-        ),
-        (Some(_), None) | (Some(_), Some(_)) | (None, None) => {
-            Err(missing("either id or link of the media"))
+        (None, Some(link)) => {
+            ensure(link.starts_with("http://") || link.starts_with("https://"), "link is not a web address")
         }
+        (Some(_), None) | (Some(_), Some(_)) | (None, None) => Err(missing("either id or link of the media")),
     }
 }
 
@@ -170,21 +130,11 @@ fn check_template(template: &Value) -> Checked {
 
 fn check_interactive(interactive: &Value) -> Checked {
     let body = string(&interactive["body"], "text")?;
-    within(
-        interactive["header"]["text"].as_str().unwrap_or_default(),
-        60,
-        "header.text",
-    )?;
-    within(
-        interactive["footer"]["text"].as_str().unwrap_or_default(),
-        60,
-        "footer.text",
-    )?;
+    within(interactive["header"]["text"].as_str().unwrap_or_default(), 60, "header.text")?;
+    within(interactive["footer"]["text"].as_str().unwrap_or_default(), 60, "footer.text")?;
     let action = &interactive["action"];
     match interactive["type"].as_str() {
-        Some("button") => {
-            within(body, 1024, "body.text").and_then(|()| check_buttons(list(&action["buttons"])))
-        }
+        Some("button") => within(body, 1024, "body.text").and_then(|()| check_buttons(list(&action["buttons"]))),
         Some("list") => within(body, 4096, "body.text").and_then(|()| check_list(action)),
         Some(_) => ensure(action.is_object(), "interactive needs an action"),
         None => Err(missing("interactive.type")),
@@ -195,16 +145,10 @@ fn check_buttons(buttons: &[Value]) -> Checked {
     ensure((1..=3).contains(&buttons.len()), "one to three buttons")?;
     let mut seen = HashSet::new();
     for button in buttons {
-        let (id, title) = (
-            string(&button["reply"], "id")?,
-            string(&button["reply"], "title")?,
-        );
+        let (id, title) = (string(&button["reply"], "id")?, string(&button["reply"], "title")?);
         within(id, 256, "button id")?;
         within(title, 20, "button title")?;
-        ensure(
-            seen.insert(("id", id)) && seen.insert(("title", title)),
-            "ids and titles of buttons are unique",
-        )?;
+        ensure(seen.insert(("id", id)) && seen.insert(("title", title)), "ids and titles of buttons are unique")?;
     }
     Ok(())
 }
@@ -217,27 +161,17 @@ fn check_list(action: &Value) -> Checked {
     for section in sections {
         let title = section["title"].as_str().unwrap_or_default();
         within(title, 24, "section title")?;
-        ensure(
-            sections.len() == 1 || !title.is_empty(),
-            "every section needs a title when there are several",
-        )?;
+        ensure(sections.len() == 1 || !title.is_empty(), "every section needs a title when there are several")?;
         for row in list(&section["rows"]) {
             let id = string(row, "id")?;
             within(id, 200, "row id")?;
             within(string(row, "title")?, 24, "row title")?;
-            within(
-                row["description"].as_str().unwrap_or_default(),
-                72,
-                "row description",
-            )?;
+            within(row["description"].as_str().unwrap_or_default(), 72, "row description")?;
             ensure(seen.insert(id), "row ids are unique")?;
             rows += 1;
         }
     }
-    ensure(
-        (1..=10).contains(&rows),
-        "one to ten rows in all sections together",
-    )
+    ensure((1..=10).contains(&rows), "one to ten rows in all sections together")
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -245,17 +179,11 @@ fn list(value: &Value) -> &[Value] {
 }
 
 fn string<'a>(value: &'a Value, key: &str) -> Result<&'a str, Refusal> {
-    value[key]
-        .as_str()
-        .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| missing(key))
+    value[key].as_str().filter(|text| !text.trim().is_empty()).ok_or_else(|| missing(key))
 }
 
 fn within(text: &str, most: usize, what: &str) -> Checked {
-    ensure(
-        text.chars().count() <= most,
-        &format!("{what} is longer than {most} characters"),
-    )
+    ensure(text.chars().count() <= most, &format!("{what} is longer than {most} characters"))
 }
 
 fn ensure(holds: bool, rule: &str) -> Checked {
@@ -279,9 +207,7 @@ mod tests {
         for (key, value) in extra.as_object().expect("an object") {
             body[key] = value.clone();
         }
-        check(body.to_string().as_bytes())
-            .err()
-            .map(|refusal| refusal.code)
+        check(body.to_string().as_bytes()).err().map(|refusal| refusal.code)
     }
 
     fn buttons(titles: &[&str]) -> Value {
@@ -291,61 +217,36 @@ mod tests {
     }
 
     fn rows(count: usize) -> Value {
-        let rows: Vec<_> = (0..count)
-            .map(|n| json!({ "id": n.to_string(), "title": "row" }))
-            .collect();
+        let rows: Vec<_> = (0..count).map(|n| json!({ "id": n.to_string(), "title": "row" })).collect();
         json!({ "type": "interactive", "interactive": { "type": "list", "body": { "text": "?" },
             "action": { "button": "Open", "sections": [{ "rows": rows }] } } })
     }
 
     #[test]
     fn limits_of_meta_hold() {
-        assert_eq!(
-            code(json!({ "type": "text", "text": { "body": "א".repeat(4096) } })),
-            None
-        );
-        assert_eq!(
-            code(json!({ "type": "text", "text": { "body": "a".repeat(4097) } })),
-            Some(131_009)
-        );
+        assert_eq!(code(json!({ "type": "text", "text": { "body": "א".repeat(4096) } })), None);
+        assert_eq!(code(json!({ "type": "text", "text": { "body": "a".repeat(4097) } })), Some(131_009));
         assert_eq!(code(buttons(&["a", "b", "c"])), None);
-        for wrong in [
-            buttons(&[]),
-            buttons(&["a", "b", "c", "d"]),
-            buttons(&["a", "a"]),
-            buttons(&["twenty-one characters"]),
-        ] {
+        for wrong in
+            [buttons(&[]), buttons(&["a", "b", "c", "d"]), buttons(&["a", "a"]), buttons(&["twenty-one characters"])]
+        {
             assert_eq!(code(wrong), Some(131_009));
         }
-        assert_eq!(
-            (code(rows(10)), code(rows(11)), code(rows(0))),
-            (None, Some(131_009), Some(131_009))
-        );
+        assert_eq!((code(rows(10)), code(rows(11)), code(rows(0))), (None, Some(131_009), Some(131_009)));
     }
 
     #[test]
     fn what_is_missing_or_unknown_is_refused() {
         assert_eq!(code(json!({ "type": "text" })), Some(131_008));
-        assert_eq!(
-            code(json!({ "type": "text", "text": { "body": "a" }, "to": "" })),
-            Some(131_008)
-        );
-        assert_eq!(
-            code(json!({ "type": "text", "text": { "body": "a" }, "messaging_product": "sms" })),
-            Some(131_008)
-        );
-        assert_eq!(
-            code(json!({ "type": "hologram", "hologram": {} })),
-            Some(100)
-        );
+        assert_eq!(code(json!({ "type": "text", "text": { "body": "a" }, "to": "" })), Some(131_008));
+        assert_eq!(code(json!({ "type": "text", "text": { "body": "a" }, "messaging_product": "sms" })), Some(131_008));
+        assert_eq!(code(json!({ "type": "hologram", "hologram": {} })), Some(100));
         assert_eq!(
             code(json!({ "type": "image", "image": { "id": "1", "link": "https://x.example" } })),
             Some(131_008)
         );
         assert_eq!(
-            code(
-                json!({ "type": "template", "template": { "name": "a_132015", "language": { "code": "he" } } })
-            ),
+            code(json!({ "type": "template", "template": { "name": "a_132015", "language": { "code": "he" } } })),
             Some(132_015)
         );
         assert_eq!(check(b"{").err().map(|refusal| refusal.code), Some(100));
@@ -356,37 +257,23 @@ mod tests {
     /// out; a text may, for that is the type when none is given.
     #[test]
     fn the_requests_of_metas_specification_are_taken() {
-        let folder = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../shared/fixtures/graph_request"
-        );
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures/graph_request");
         let Ok(listing) = std::fs::read_dir(folder) else {
             println!("no shared requests beside the project: nothing checked");
             return;
         };
         for file in listing.map(|file| file.expect("readable").path()) {
-            let name = file
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
+            let name = file.file_name().expect("a name").to_string_lossy().into_owned();
             if !name.starts_with("send_message_send") || !name.contains("metaopenapi") {
                 continue;
             }
-            let body: Value =
-                serde_json::from_slice(&std::fs::read(&file).expect("readable")).expect("JSON");
-            let typed = ["type", "status", "text"]
-                .iter()
-                .any(|key| body.get(key).is_some());
+            let body: Value = serde_json::from_slice(&std::fs::read(&file).expect("readable")).expect("JSON");
+            let typed = ["type", "status", "text"].iter().any(|key| body.get(key).is_some());
             let placeholder = body[body["type"].as_str().unwrap_or_default()]["link"]
                 .as_str()
                 .is_some_and(|link| !link.starts_with("http://") && !link.starts_with("https://"));
             let checked = check(body.to_string().as_bytes());
-            assert_eq!(
-                checked.is_ok(),
-                typed && !placeholder,
-                "{name}: {checked:?}"
-            );
+            assert_eq!(checked.is_ok(), typed && !placeholder, "{name}: {checked:?}");
         }
     }
 }

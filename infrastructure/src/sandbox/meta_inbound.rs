@@ -31,14 +31,8 @@ pub(super) fn message(
     answers: Option<String>,
 ) -> Result<Value, &'static str> {
     let mut message = said(writing, answers)?;
-    let from = if is_user_id(customer) {
-        "from_user_id"
-    } else {
-        "from"
-    };
-    let given = |message: &Map<String, Value>| {
-        message.contains_key("from") || message.contains_key("from_user_id")
-    };
+    let from = if is_user_id(customer) { "from_user_id" } else { "from" };
+    let given = |message: &Map<String, Value>| message.contains_key("from") || message.contains_key("from_user_id");
     if !given(&message) {
         message.insert(from.to_owned(), json!(customer));
     }
@@ -46,20 +40,14 @@ pub(super) fn message(
         message.insert("context".to_owned(), json!({ "id": id }));
     }
     message.entry("id").or_insert_with(|| json!(wamid));
-    message
-        .entry("timestamp")
-        .or_insert_with(|| json!(seconds()));
+    message.entry("timestamp").or_insert_with(|| json!(seconds()));
     message.retain(|_, member| !member.is_null());
     Ok(Value::Object(message))
 }
 
 /// The contact that stands beside a message.
 pub(super) fn contact(customer: &str, name: &str) -> Value {
-    let key = if is_user_id(customer) {
-        "user_id"
-    } else {
-        "wa_id"
-    };
+    let key = if is_user_id(customer) { "user_id" } else { "wa_id" };
     json!({ key: customer, "profile": { "name": name } })
 }
 
@@ -89,16 +77,10 @@ fn content(writing: &Writing) -> Result<(&str, Value), &'static str> {
         ));
     }
     if let Some(id) = &writing.row_id {
-        return Ok((
-            "interactive",
-            json!({ "type": "list_reply", "list_reply": { "id": id, "title": title(id) } }),
-        ));
+        return Ok(("interactive", json!({ "type": "list_reply", "list_reply": { "id": id, "title": title(id) } })));
     }
     if let Some(payload) = &writing.payload {
-        return Ok((
-            "button",
-            json!({ "payload": payload, "text": title(payload) }),
-        ));
+        return Ok(("button", json!({ "payload": payload, "text": title(payload) })));
     }
     match (&writing.kind, &writing.media) {
         (Some(kind), Some(media)) => Ok((kind, media.clone())),

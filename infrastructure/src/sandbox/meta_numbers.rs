@@ -30,11 +30,7 @@ const ERRORS: &[(i64, u16, &str)] = &[
     (131_045, 500, "Incorrect certificate"),
     (131_047, 400, "Re-engagement message"),
     (131_048, 400, "Spam rate limit hit"),
-    (
-        131_049,
-        400,
-        "Not delivered to maintain healthy ecosystem engagement",
-    ),
+    (131_049, 400, "Not delivered to maintain healthy ecosystem engagement"),
     (131_050, 400, "User stopped marketing messages"),
     (131_051, 400, "Unsupported message type"),
     (131_052, 400, "Media download error"),
@@ -81,10 +77,7 @@ pub(super) fn of_digits(digits: &str) -> Behaviour {
     if let Some(code) = digits.strip_prefix("15569").and_then(code_of) {
         return Behaviour::Fails(code);
     }
-    match digits
-        .strip_prefix("1557")
-        .and_then(|rest| rest.get(rest.len().saturating_sub(4)..))
-    {
+    match digits.strip_prefix("1557").and_then(|rest| rest.get(rest.len().saturating_sub(4)..)) {
         Some("0001") => Behaviour::OutOfOrder,
         Some("0002") => Behaviour::Twice,
         Some("0003") => Behaviour::Late,
@@ -100,18 +93,12 @@ pub(super) fn of_template(name: &str) -> Option<i64> {
 
 /// Six digits that are a code of the table; shorter codes are filled up with zeros.
 fn code_of(digits: &str) -> Option<i64> {
-    digits
-        .parse()
-        .ok()
-        .filter(|code| digits.len() == 6 && error(*code).is_some())
+    digits.parse().ok().filter(|code| digits.len() == 6 && error(*code).is_some())
 }
 
 /// The HTTP status and the message of a code.
 pub(super) fn error(code: i64) -> Option<(u16, &'static str)> {
-    ERRORS
-        .iter()
-        .find(|(known, _, _)| *known == code)
-        .map(|(_, status, message)| (*status, *message))
+    ERRORS.iter().find(|(known, _, _)| *known == code).map(|(_, status, message)| (*status, *message))
 }
 
 /// The rules for people: what `GET /sandbox` answers.
@@ -147,15 +134,7 @@ mod tests {
         assert_eq!(of_digits("15569131026"), Behaviour::Fails(131_026));
         assert_eq!(of_digits("15570000001"), Behaviour::OutOfOrder);
         assert_eq!(of_digits("15571230004"), Behaviour::Broken);
-        for plain in [
-            "15550000001",
-            "15559123456",
-            "1555913105",
-            "1557",
-            "972501234567",
-            "",
-            "US.1",
-        ] {
+        for plain in ["15550000001", "15559123456", "1555913105", "1557", "972501234567", "", "US.1"] {
             assert_eq!(of_digits(plain), Behaviour::Normal, "{plain}");
         }
         assert_eq!(of_template("spring_132015"), Some(132_015));

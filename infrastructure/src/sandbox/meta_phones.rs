@@ -76,18 +76,10 @@ impl Phones {
     }
 
     fn forget_oldest(&mut self) {
-        let Some(phone) = self
-            .by_age
-            .pop_front()
-            .and_then(|oldest| self.phones.remove(&oldest))
-        else {
+        let Some(phone) = self.by_age.pop_front().and_then(|oldest| self.phones.remove(&oldest)) else {
             return;
         };
-        self.messages -= phone
-            .lines
-            .values()
-            .map(|thread| thread.shown.len())
-            .sum::<usize>();
+        self.messages -= phone.lines.values().map(|thread| thread.shown.len()).sum::<usize>();
     }
 
     /// Remembers what a customer calls themselves; the name to use.
@@ -95,34 +87,15 @@ impl Phones {
         let known = self.phones.get_mut(customer);
         match (known, name) {
             (Some(phone), Some(name)) => phone.name.insert(name).clone(),
-            (Some(phone), None) => phone
-                .name
-                .clone()
-                .unwrap_or_else(|| format!("Customer {customer}")),
+            (Some(phone), None) => phone.name.clone().unwrap_or_else(|| format!("Customer {customer}")),
             (None, name) => name.unwrap_or_else(|| format!("Customer {customer}")),
         }
     }
 
     /// Tells a message's status, as far as it is news.
-    pub(super) fn tell(
-        &mut self,
-        customer: &str,
-        line: &str,
-        wamid: &str,
-        status: DeliveryStatus,
-        code: Option<i64>,
-    ) {
-        let thread = self
-            .phones
-            .get_mut(customer)
-            .and_then(|phone| phone.lines.get_mut(line));
-        let found = thread.and_then(|thread| {
-            thread
-                .shown
-                .iter_mut()
-                .rev()
-                .find(|shown| shown.wamid == wamid)
-        });
+    pub(super) fn tell(&mut self, customer: &str, line: &str, wamid: &str, status: DeliveryStatus, code: Option<i64>) {
+        let thread = self.phones.get_mut(customer).and_then(|phone| phone.lines.get_mut(line));
+        let found = thread.and_then(|thread| thread.shown.iter_mut().rev().find(|shown| shown.wamid == wamid));
         if let Some(shown) = found {
             shown.status = Some(shown.status.map_or(status, |before| before.join(status)));
             shown.error_code = shown.error_code.or(code);
@@ -133,9 +106,7 @@ impl Phones {
     pub(super) fn read_on(&mut self, line: &str, wamid: &str) {
         for phone in self.phones.values_mut() {
             let thread = phone.lines.get_mut(line);
-            if let Some(shown) =
-                thread.and_then(|thread| thread.shown.iter_mut().rev().find(|it| it.wamid == wamid))
-            {
+            if let Some(shown) = thread.and_then(|thread| thread.shown.iter_mut().rev().find(|it| it.wamid == wamid)) {
                 shown.status = Some(DeliveryStatus::Read);
                 return;
             }
@@ -144,21 +115,12 @@ impl Phones {
 
     /// Whether the customer wrote to the line within the service window.
     pub(super) fn window_open(&self, customer: &str, line: &str, now: DateTime<Utc>) -> bool {
-        service_window::is_open(
-            self.thread(customer, line)
-                .and_then(|thread| thread.last_in),
-            now,
-        )
+        service_window::is_open(self.thread(customer, line).and_then(|thread| thread.last_in), now)
     }
 
     /// The newest message of the business on the phone: what a pressed button belongs to.
     pub(super) fn last_out(&self, customer: &str, line: &str) -> Option<String> {
-        let newest = self
-            .thread(customer, line)?
-            .shown
-            .iter()
-            .rev()
-            .find(|shown| shown.direction == "out")?;
+        let newest = self.thread(customer, line)?.shown.iter().rev().find(|shown| shown.direction == "out")?;
         Some(newest.wamid.clone())
     }
 
@@ -167,18 +129,10 @@ impl Phones {
         let Some(phone) = self.phones.get(customer) else {
             return Vec::new();
         };
-        let chosen = phone
-            .lines
-            .iter()
-            .filter(|(id, _)| line.is_none_or(|line| line == id.as_str()));
-        let mut shown: Vec<_> = chosen
-            .flat_map(|(id, thread)| thread.shown.iter().map(move |it| (id, it)))
-            .collect();
+        let chosen = phone.lines.iter().filter(|(id, _)| line.is_none_or(|line| line == id.as_str()));
+        let mut shown: Vec<_> = chosen.flat_map(|(id, thread)| thread.shown.iter().map(move |it| (id, it))).collect();
         shown.sort_by_key(|(_, it)| it.at);
-        shown
-            .into_iter()
-            .map(|(id, it)| with_line(id, it))
-            .collect()
+        shown.into_iter().map(|(id, it)| with_line(id, it)).collect()
     }
 
     /// All customers, longest known first.
@@ -188,9 +142,7 @@ impl Phones {
             let mut lines: Vec<_> = phone.lines.keys().collect();
             lines.sort();
             let messages: usize = phone.lines.values().map(|thread| thread.shown.len()).sum();
-            Some(
-                json!({ "customer": key, "name": phone.name, "lines": lines, "messages": messages }),
-            )
+            Some(json!({ "customer": key, "name": phone.name, "lines": lines, "messages": messages }))
         };
         self.by_age.iter().filter_map(each).collect()
     }
@@ -235,9 +187,6 @@ mod tests {
             phones.show(&format!("c{n}"), "L", message(n));
         }
         assert!(phones.view("1", None).is_empty());
-        assert_eq!(
-            (phones.customers().len(), phones.messages),
-            (CUSTOMERS, CUSTOMERS)
-        );
+        assert_eq!((phones.customers().len(), phones.messages), (CUSTOMERS, CUSTOMERS));
     }
 }

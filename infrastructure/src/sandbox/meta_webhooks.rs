@@ -55,13 +55,8 @@ pub(super) fn of_line(line: &str, mut value: Value) -> Vec<u8> {
 
 /// The webhook of a status.
 pub(super) fn of_status(told: &Told) -> Vec<u8> {
-    let mut status =
-        json!({ "id": told.wamid, "status": told.status.as_str(), "timestamp": seconds() });
-    let recipient = if is_user_id(&told.customer) {
-        "recipient_user_id"
-    } else {
-        "recipient_id"
-    };
+    let mut status = json!({ "id": told.wamid, "status": told.status.as_str(), "timestamp": seconds() });
+    let recipient = if is_user_id(&told.customer) { "recipient_user_id" } else { "recipient_id" };
     status[recipient] = json!(told.customer);
     if let Some(correlation) = &told.correlation {
         status["biz_opaque_callback_data"] = json!(correlation);
@@ -108,8 +103,7 @@ fn ascii(json: &str) -> Vec<u8> {
 
 /// The value of `X-Hub-Signature-256` for a body.
 pub(super) fn signature(secret: &str, body: &[u8]) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(body);
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
@@ -120,10 +114,7 @@ pub(super) async fn deliver(shared: &Shared, body: &[u8]) -> Option<u16> {
         .http
         .post(&shared.config.webhook_url)
         .header("content-type", "application/json")
-        .header(
-            "x-hub-signature-256",
-            signature(&shared.config.app_secret, body),
-        )
+        .header("x-hub-signature-256", signature(&shared.config.app_secret, body))
         .body(body.to_vec());
     match request.send().await {
         Ok(answer) => Some(answer.status().as_u16()),
@@ -164,13 +155,7 @@ async fn carry(shared: Arc<Shared>, permits: Arc<Semaphore>, parcel: Parcel) {
     for notice in parcel {
         tokio::time::sleep(notice.delay).await;
         if let Some(told) = &notice.told {
-            shared.phones().tell(
-                &told.customer,
-                &told.line,
-                &told.wamid,
-                told.status,
-                told.code,
-            );
+            shared.phones().tell(&told.customer, &told.line, &told.wamid, told.status, told.code);
         }
         for _ in 0..notice.copies {
             persist(&shared, &permits, &notice.body).await;
@@ -202,10 +187,7 @@ mod tests {
         let value = json!({ "text": "שלום 🎉 \"x\"" });
         let bytes = ascii(&value.to_string());
         assert!(bytes.is_ascii());
-        assert_eq!(
-            serde_json::from_slice::<Value>(&bytes).expect("JSON"),
-            value
-        );
+        assert_eq!(serde_json::from_slice::<Value>(&bytes).expect("JSON"), value);
     }
 
     /// RFC 4231, test case 2.

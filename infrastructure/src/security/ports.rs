@@ -41,8 +41,12 @@ impl Tokens for JwtTokens {
             SessionKind::Api => Audience::Api,
         };
         // The role is looked up with the session at every request; the token's copy decides nothing.
-        let subject =
-            Subject { user: claims.user, tenant: TenantId(claims.user.0), role: "user".to_owned(), session: claims.session };
+        let subject = Subject {
+            user: claims.user,
+            tenant: TenantId(claims.user.0),
+            role: "user".to_owned(),
+            session: claims.session,
+        };
         let lifetime = claims.expires_at - claims.issued_at;
         self.tokens.issue(audience, &subject, claims.session, claims.issued_at, lifetime).map_err(AppError::internal)
     }

@@ -16,10 +16,20 @@ pub(super) fn drawflow() -> Value {
         ("2", "send_buttons", buttons, vec!["3", "7", "8", "8", "9"]),
         ("3", "ask", ask, vec!["4", "8", "9"]),
         ("4", "condition", large, vec!["5", "6"]),
-        ("5", "send_text", json!({ "text": "{{ people }} people: our garden room is yours. See you soon!" }), vec!["9"]),
+        (
+            "5",
+            "send_text",
+            json!({ "text": "{{ people }} people: our garden room is yours. See you soon!" }),
+            vec!["9"],
+        ),
         ("6", "send_text", json!({ "text": "A table for {{ people }} is booked. See you soon!" }), vec!["9"]),
         ("7", "send_text", json!({ "text": "We are open Sunday to Thursday, 12:00 to 23:00." }), vec!["9"]),
-        ("8", "handoff", json!({ "message": "A colleague will be with you in a moment.", "note": "Asked for a person" }), vec![]),
+        (
+            "8",
+            "handoff",
+            json!({ "message": "A colleague will be with you in a moment.", "note": "Asked for a person" }),
+            vec![],
+        ),
         ("9", "end", json!({ "outcome": "done" }), vec![]),
     ];
     let mut data: Map<String, Value> = nodes

@@ -40,6 +40,14 @@ struct LineRequest {
     coexistence: bool,
     /// Messages a second, 1 to 1000; 80 when absent, 20 in coexistence.
     messages_per_second: Option<u32>,
+    /// Whether to keep Meta's pair limit: one message in six seconds to one customer, 45 at once. False only against
+    /// a stand-in that has no such limit.
+    #[oai(default = "yes")]
+    pair_limit: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl From<LineRequest> for NewLine {
@@ -54,6 +62,7 @@ impl From<LineRequest> for NewLine {
             is_primary: line.is_primary,
             coexistence: line.coexistence,
             messages_per_second: line.messages_per_second,
+            pair_limit: line.pair_limit,
         }
     }
 }

@@ -36,59 +36,25 @@ pub(super) fn read(provider_message_id: &str, typing: bool) -> Value {
 /// The word in `type` and the object under that word.
 fn of_content(content: &OutboundContent) -> (&'static str, Value) {
     match content {
-        OutboundContent::Text { text, preview_url } => {
-            ("text", json!({ "body": text, "preview_url": preview_url }))
-        }
-        OutboundContent::Media {
-            media_type,
-            url,
-            upload_id,
-            caption,
-            filename,
-        } => {
-            let file = Media {
-                url,
-                upload_id,
-                caption,
-                filename,
-            };
+        OutboundContent::Text { text, preview_url } => ("text", json!({ "body": text, "preview_url": preview_url })),
+        OutboundContent::Media { media_type, url, upload_id, caption, filename } => {
+            let file = Media { url, upload_id, caption, filename };
             (media_type.as_str(), media(*media_type, &file))
         }
-        OutboundContent::Buttons {
-            header,
-            body,
-            footer,
-            buttons,
-        } => {
+        OutboundContent::Buttons { header, body, footer, buttons } => {
             let action = json!({ "buttons": buttons.iter().map(button).collect::<Vec<_>>() });
-            (
-                "interactive",
-                interactive("button", header.as_deref(), body, footer.as_deref(), action),
-            )
+            ("interactive", interactive("button", header.as_deref(), body, footer.as_deref(), action))
         }
-        OutboundContent::List {
-            header,
-            body,
-            footer,
-            button,
-            sections,
-        } => {
+        OutboundContent::List { header, body, footer, button, sections } => {
             let action = json!({ "button": button, "sections": sections });
-            (
-                "interactive",
-                interactive("list", header.as_deref(), body, footer.as_deref(), action),
-            )
+            ("interactive", interactive("list", header.as_deref(), body, footer.as_deref(), action))
         }
         OutboundContent::Template(template) => ("template", of_template(template)),
         OutboundContent::Location(place) => ("location", json!(place)),
         OutboundContent::Contacts { contacts } => ("contacts", json!(contacts)),
-        OutboundContent::Reaction {
-            provider_message_id,
-            emoji,
-        } => (
-            "reaction",
-            json!({ "message_id": provider_message_id, "emoji": emoji }),
-        ),
+        OutboundContent::Reaction { provider_message_id, emoji } => {
+            ("reaction", json!({ "message_id": provider_message_id, "emoji": emoji }))
+        }
     }
 }
 
@@ -106,26 +72,11 @@ fn media(kind: MediaType, file: &Media<'_>) -> Value {
         MediaType::Document => (file.caption.as_ref(), file.filename.as_ref()),
         MediaType::Audio | MediaType::Sticker => (None, None),
     };
-    let (id, link) = if file.upload_id.is_some() {
-        (file.upload_id.as_ref(), None)
-    } else {
-        (None, file.url.as_ref())
-    };
-    present([
-        ("id", id),
-        ("link", link),
-        ("caption", caption),
-        ("filename", filename),
-    ])
+    let (id, link) = if file.upload_id.is_some() { (file.upload_id.as_ref(), None) } else { (None, file.url.as_ref()) };
+    present([("id", id), ("link", link), ("caption", caption), ("filename", filename)])
 }
 
-fn interactive(
-    kind: &str,
-    header: Option<&str>,
-    body: &str,
-    footer: Option<&str>,
-    action: Value,
-) -> Value {
+fn interactive(kind: &str, header: Option<&str>, body: &str, footer: Option<&str>, action: Value) -> Value {
     let mut object = json!({ "type": kind, "body": { "text": body }, "action": action });
     if let Some(text) = header {
         object["header"] = json!({ "type": "text", "text": text });
@@ -149,11 +100,7 @@ fn of_template(template: &TemplateContent) -> Value {
         let parameters: Vec<_> = template.params.iter().map(|param| text(param)).collect();
         components.push(json!({ "type": "body", "parameters": parameters }));
     }
-    let dynamic = template
-        .button_params
-        .iter()
-        .enumerate()
-        .filter(|(_, param)| !param.is_empty());
+    let dynamic = template.button_params.iter().enumerate().filter(|(_, param)| !param.is_empty());
     components.extend(dynamic.map(|(index, param)| {
         json!({ "type": "button", "sub_type": "url", "index": index.to_string(), "parameters": [text(param)] })
     }));
@@ -169,17 +116,11 @@ fn header(param: &str) -> Value {
     if !(param.starts_with("https://") || param.starts_with("http://")) {
         return text(param);
     }
-    let path = param
-        .split(['?', '#'])
-        .next()
-        .unwrap_or(param)
-        .to_ascii_lowercase();
+    let path = param.split(['?', '#']).next().unwrap_or(param).to_ascii_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| path.ends_with(ending));
     let kind = if ends(&[".mp4", ".3gp", ".3gpp"]) {
         "video"
-    } else if ends(&[
-        ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".txt",
-    ]) {
+    } else if ends(&[".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ppt", ".pptx", ".txt"]) {
         "document"
     } else {
         "image"
@@ -192,9 +133,7 @@ fn text(param: &str) -> Value {
 }
 
 fn present<const N: usize>(members: [(&str, Option<&String>); N]) -> Value {
-    let there = members
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), json!(value?))));
+    let there = members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?))));
     Value::Object(Map::from_iter(there))
 }
 
@@ -206,21 +145,13 @@ mod tests {
     use domain::shared::phone::Phone;
 
     fn customer() -> Address {
-        Address {
-            phone: Phone::from_wa_id("972501234567"),
-            user_id: Some("IL.9".into()),
-        }
+        Address { phone: Phone::from_wa_id("972501234567"), user_id: Some("IL.9".into()) }
     }
 
     /// The object under `type`, after checking everything around it.
     fn object(content: &OutboundContent) -> (String, Value) {
-        let Some(Value::Object(mut body)) = message(&customer(), content, "c-1") else {
-            panic!("no body")
-        };
-        let kind = body
-            .remove("type")
-            .and_then(|kind| kind.as_str().map(str::to_owned))
-            .expect("a type");
+        let Some(Value::Object(mut body)) = message(&customer(), content, "c-1") else { panic!("no body") };
+        let kind = body.remove("type").and_then(|kind| kind.as_str().map(str::to_owned)).expect("a type");
         let object = body.remove(&kind).expect("the type's object");
         assert_eq!(
             Value::Object(body),
@@ -232,56 +163,34 @@ mod tests {
 
     #[test]
     fn a_customer_without_a_number_is_addressed_by_user_id_and_no_one_not_at_all() {
-        let text = OutboundContent::Text {
-            text: "שלום".into(),
-            preview_url: true,
-        };
-        let by_id = Address {
-            phone: None,
-            user_id: Some("IL.9".into()),
-        };
+        let text = OutboundContent::Text { text: "שלום".into(), preview_url: true };
+        let by_id = Address { phone: None, user_id: Some("IL.9".into()) };
         let body = message(&by_id, &text, "c-1").expect("a body");
         assert_eq!((&body["recipient"], body.get("to")), (&json!("IL.9"), None));
         assert_eq!(message(&Address::default(), &text, "c-1"), None);
-        assert_eq!(
-            object(&text),
-            (
-                "text".into(),
-                json!({ "body": "שלום", "preview_url": true })
-            )
-        );
+        assert_eq!(object(&text), ("text".into(), json!({ "body": "שלום", "preview_url": true })));
     }
 
     #[test]
     fn media_by_id_or_link_with_what_its_kind_allows() {
-        let file =
-            |media_type, url: Option<&str>, upload_id: Option<&str>| OutboundContent::Media {
-                media_type,
-                url: url.map(Into::into),
-                upload_id: upload_id.map(Into::into),
-                caption: Some("price list".into()),
-                filename: Some("prices.pdf".into()),
-            };
+        let file = |media_type, url: Option<&str>, upload_id: Option<&str>| OutboundContent::Media {
+            media_type,
+            url: url.map(Into::into),
+            upload_id: upload_id.map(Into::into),
+            caption: Some("price list".into()),
+            filename: Some("prices.pdf".into()),
+        };
         let link = "https://files.example/prices.pdf";
         assert_eq!(
             object(&file(MediaType::Document, Some(link), None)),
-            (
-                "document".into(),
-                json!({ "link": link, "caption": "price list", "filename": "prices.pdf" })
-            )
+            ("document".into(), json!({ "link": link, "caption": "price list", "filename": "prices.pdf" }))
         );
         assert_eq!(
             object(&file(MediaType::Image, Some(link), Some("991"))),
-            (
-                "image".into(),
-                json!({ "id": "991", "caption": "price list" })
-            )
+            ("image".into(), json!({ "id": "991", "caption": "price list" }))
         );
         for kind in [MediaType::Audio, MediaType::Sticker] {
-            assert_eq!(
-                object(&file(kind, None, Some("991"))).1,
-                json!({ "id": "991" })
-            );
+            assert_eq!(object(&file(kind, None, Some("991"))).1, json!({ "id": "991" }));
         }
     }
 
@@ -291,10 +200,7 @@ mod tests {
             header: None,
             body: "Shall we book?".into(),
             footer: Some("Reply any time".into()),
-            buttons: vec![Button {
-                id: "yes".into(),
-                title: "Yes".into(),
-            }],
+            buttons: vec![Button { id: "yes".into(), title: "Yes".into() }],
         };
         assert_eq!(
             object(&buttons),
@@ -351,62 +257,30 @@ mod tests {
             ] })
             )
         );
-        let bare = TemplateContent {
-            name: "hello".into(),
-            language: "en_US".into(),
-            ..TemplateContent::default()
-        };
+        let bare = TemplateContent { name: "hello".into(), language: "en_US".into(), ..TemplateContent::default() };
         assert_eq!(
             object(&OutboundContent::Template(bare)).1,
             json!({ "name": "hello", "language": { "code": "en_US" } })
         );
-        assert_eq!(
-            header("Winter"),
-            json!({ "type": "text", "text": "Winter" })
-        );
+        assert_eq!(header("Winter"), json!({ "type": "text", "text": "Winter" }));
         assert_eq!(header("https://x.example/a")["type"], "image");
     }
 
     #[test]
     fn places_cards_reactions_and_receipts() {
-        let place = Location {
-            latitude: 32.5,
-            longitude: 34.25,
-            name: Some("Shop".into()),
-            address: None,
-        };
+        let place = Location { latitude: 32.5, longitude: 34.25, name: Some("Shop".into()), address: None };
         assert_eq!(
             object(&OutboundContent::Location(place)),
-            (
-                "location".into(),
-                json!({ "latitude": 32.5, "longitude": 34.25, "name": "Shop" })
-            )
+            ("location".into(), json!({ "latitude": 32.5, "longitude": 34.25, "name": "Shop" }))
         );
         let cards = vec![json!({ "name": { "formatted_name": "Dan" } })];
-        assert_eq!(
-            object(&OutboundContent::Contacts {
-                contacts: cards.clone()
-            }),
-            ("contacts".into(), json!(cards))
-        );
-        let reaction = OutboundContent::Reaction {
-            provider_message_id: "wamid.R".into(),
-            emoji: String::new(),
-        };
-        assert_eq!(
-            object(&reaction),
-            (
-                "reaction".into(),
-                json!({ "message_id": "wamid.R", "emoji": "" })
-            )
-        );
+        assert_eq!(object(&OutboundContent::Contacts { contacts: cards.clone() }), ("contacts".into(), json!(cards)));
+        let reaction = OutboundContent::Reaction { provider_message_id: "wamid.R".into(), emoji: String::new() };
+        assert_eq!(object(&reaction), ("reaction".into(), json!({ "message_id": "wamid.R", "emoji": "" })));
         assert_eq!(
             read("wamid.R", false),
             json!({ "messaging_product": "whatsapp", "status": "read", "message_id": "wamid.R" })
         );
-        assert_eq!(
-            read("wamid.R", true)["typing_indicator"],
-            json!({ "type": "text" })
-        );
+        assert_eq!(read("wamid.R", true)["typing_indicator"], json!({ "type": "text" }));
     }
 }

@@ -22,19 +22,12 @@ pub(super) fn of_system(message: &Value) -> Option<Result<Change, &'static str>>
 
 /// An element of `value.user_id_update`.
 pub(super) fn of_user_id_update(element: &Value) -> Result<Change, &'static str> {
-    let current =
-        wire::text(element, &["user_id", "current"]).ok_or("user id update without the new id")?;
+    let current = wire::text(element, &["user_id", "current"]).ok_or("user id update without the new id")?;
     let from = Address {
         phone: wire::text(element, &["wa_id"]).and_then(|wa_id| Phone::from_wa_id(&wa_id)),
         user_id: wire::text(element, &["user_id", "previous"]),
     };
-    checked(
-        from,
-        Address {
-            phone: None,
-            user_id: Some(current),
-        },
-    )
+    checked(from, Address { phone: None, user_id: Some(current) })
 }
 
 /// The new number is `wa_id` in some payloads and `new_wa_id` in others; the old one is in `from`.
@@ -43,10 +36,7 @@ fn number(message: &Value, system: &Value) -> Result<Change, &'static str> {
         .or_else(|| wire::text(system, &["wa_id"]))
         .and_then(|wa_id| Phone::from_wa_id(&wa_id))
         .ok_or("number change without the new number")?;
-    let to = Address {
-        phone: Some(phone),
-        user_id: wire::text(system, &["user_id"]),
-    };
+    let to = Address { phone: Some(phone), user_id: wire::text(system, &["user_id"]) };
     checked(sender::of_message(message), to)
 }
 
@@ -54,33 +44,16 @@ fn number(message: &Value, system: &Value) -> Result<Change, &'static str> {
 fn user_id(message: &Value, system: &Value) -> Result<Change, &'static str> {
     let current = wire::text(system, &["user_id"]).ok_or("user id change without the new id")?;
     let mut from = sender::of_message(message);
-    from.user_id = from
-        .user_id
-        .filter(|id| *id != current)
-        .or_else(|| named_in_prose(system, &current));
-    checked(
-        from,
-        Address {
-            phone: None,
-            user_id: Some(current),
-        },
-    )
+    from.user_id = from.user_id.filter(|id| *id != current).or_else(|| named_in_prose(system, &current));
+    checked(from, Address { phone: None, user_id: Some(current) })
 }
 
 fn named_in_prose(system: &Value, except: &str) -> Option<String> {
     let body = wire::text(system, &["body"])?;
-    let mut words = body
-        .split_whitespace()
-        .map(|word| word.trim_end_matches('.'));
-    words
-        .find(|word| sender::looks_like_user_id(word) && *word != except)
-        .map(str::to_owned)
+    let mut words = body.split_whitespace().map(|word| word.trim_end_matches('.'));
+    words.find(|word| sender::looks_like_user_id(word) && *word != except).map(str::to_owned)
 }
 
 fn checked(from: Address, to: Address) -> Result<Change, &'static str> {
-    if sender::is_known(&from) {
-        Ok((from, to))
-    } else {
-        Err("change of identifier without the old one")
-    }
+    if sender::is_known(&from) { Ok((from, to)) } else { Err("change of identifier without the old one") }
 }

@@ -35,17 +35,16 @@ pub fn classify(code: i64, http_status: Option<u16>) -> ErrorClass {
 const fn known(code: i64) -> Option<ErrorClass> {
     Some(match code {
         // A: unknown, service, rate limits (app, account, line, pair), maintenance, template still syncing.
-        1 | 2 | 4 | 80_007 | 130_429 | 131_000 | 131_016 | PAIR_RATE | 131_057 | 133_004
-        | 134_101 | 2_494_100 => ErrorClass::Transient,
-        // B: undeliverable, ourselves, blocked, no marketing wanted, experiment, kind unknown, not on a test line's list.
-        131_026 | 131_021 | 130_403 | 131_050 | 130_472 | 131_051 | 131_030 => {
-            ErrorClass::Recipient
+        1 | 2 | 4 | 80_007 | 130_429 | 131_000 | 131_016 | PAIR_RATE | 131_057 | 133_004 | 134_101 | 2_494_100 => {
+            ErrorClass::Transient
         }
+        // B: undeliverable, ourselves, blocked, no marketing wanted, experiment, kind unknown, not on a test line's list.
+        131_026 | 131_021 | 130_403 | 131_050 | 130_472 | 131_051 | 131_030 => ErrorClass::Recipient,
         // C: window closed, marketing limit of the ecosystem.
         WINDOW_CLOSED | 131_049 => ErrorClass::RecipientConditional,
         // D: parameters, absence, text, policy, format, paused, disabled, marketing API only.
-        132_000 | 132_001 | 132_005 | 132_007 | 132_012 | 132_015 | 132_016 | 132_018 | 131_063
-        | 131_055 | 134_100 | 134_102 => ErrorClass::Template,
+        132_000 | 132_001 | 132_005 | 132_007 | 132_012 | 132_015 | 132_016 | 132_018 | 131_063 | 131_055 | 134_100
+        | 134_102 => ErrorClass::Template,
         // E: sign-in and permission, number deleted, policy, payment, registration, name, spam, payments terms.
         0
         | 3
@@ -65,9 +64,7 @@ const fn known(code: i64) -> Option<ErrorClass> {
         | 131_064
         | 134_011 => ErrorClass::Sender,
         // F: parameter wrong, missing or of a bad value, media, WhatsApp Flow blocked or throttled.
-        INVALID_PARAMETER | 131_008 | 131_009 | 135_000 | 131_053 | 132_068 | 132_069 | 131_052 => {
-            ErrorClass::Request
-        }
+        INVALID_PARAMETER | 131_008 | 131_009 | 135_000 | 131_053 | 132_068 | 132_069 | 131_052 => ErrorClass::Request,
         _ => return None,
     })
 }
@@ -89,10 +86,7 @@ pub const fn scope(code: i64) -> Scope {
             Some(ErrorClass::Template) => Scope::Template,
             Some(ErrorClass::Sender) => Scope::Line,
             Some(
-                ErrorClass::Transient
-                | ErrorClass::Recipient
-                | ErrorClass::RecipientConditional
-                | ErrorClass::Request,
+                ErrorClass::Transient | ErrorClass::Recipient | ErrorClass::RecipientConditional | ErrorClass::Request,
             )
             | None => Scope::Message,
         },
@@ -104,9 +98,7 @@ pub fn from_graph(body: &[u8], http_status: u16) -> Option<ProviderError> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = body.get("error").filter(|error| error.is_object())?;
     let mut read = read(error, Some(http_status));
-    if known(read.code).is_none()
-        && wire::at(error, &["is_transient"]).and_then(Value::as_bool) == Some(true)
-    {
+    if known(read.code).is_none() && wire::at(error, &["is_transient"]).and_then(Value::as_bool) == Some(true) {
         read.class = ErrorClass::Transient;
     }
     Some(read)
@@ -148,12 +140,7 @@ fn read(error: &Value, http_status: Option<u16>) -> ProviderError {
         .or_else(|| wire::text(error, &["details"]))
         .or_else(|| wire::text(error, &["error_user_msg"]))
         .or_else(|| message.filter(|message| *message != title));
-    ProviderError {
-        code,
-        class: classify(code, http_status),
-        title,
-        details,
-    }
+    ProviderError { code, class: classify(code, http_status), title, details }
 }
 
 #[cfg(test)]
@@ -219,12 +206,8 @@ mod tests {
         assert_eq!((error.code, error.class), (131_009, ErrorClass::Request));
         assert_eq!(error.details.as_deref(), Some("Title too long"));
 
-        let transient =
-            json!({"error": {"message": "later", "code": 999_999, "is_transient": true}});
-        assert_eq!(
-            from_graph(transient.to_string().as_bytes(), 400).map(|e| e.class),
-            Some(ErrorClass::Transient)
-        );
+        let transient = json!({"error": {"message": "later", "code": 999_999, "is_transient": true}});
+        assert_eq!(from_graph(transient.to_string().as_bytes(), 400).map(|e| e.class), Some(ErrorClass::Transient));
         assert_eq!(from_graph(b"<html>", 502), None);
         assert_eq!(from_graph(b"{\"messages\":[]}", 200), None);
     }

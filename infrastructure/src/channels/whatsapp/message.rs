@@ -46,9 +46,7 @@ pub(super) fn read(message: &Value, id: String, sent_at: DateTime<Utc>) -> Inbou
     let raw = if kind == InboundKind::Unsupported {
         Some(message.clone())
     } else {
-        Some(with_kept(said.raw, message))
-            .filter(|raw| !raw.is_empty())
-            .map(Value::Object)
+        Some(with_kept(said.raw, message)).filter(|raw| !raw.is_empty()).map(Value::Object)
     };
     InboundMessage {
         provider_message_id: id,
@@ -57,9 +55,7 @@ pub(super) fn read(message: &Value, id: String, sent_at: DateTime<Utc>) -> Inbou
         choice: said.choice,
         media: said.media,
         location: said.location,
-        refers_to: said
-            .refers_to
-            .or_else(|| wire::text(message, &["context", "id"])),
+        refers_to: said.refers_to.or_else(|| wire::text(message, &["context", "id"])),
         raw,
         sent_at,
     }
@@ -68,10 +64,7 @@ pub(super) fn read(message: &Value, id: String, sent_at: DateTime<Utc>) -> Inbou
 fn said(message: &Value) -> Option<(InboundKind, Said)> {
     let word = match wire::text(message, &["type"]) {
         Some(word) => word,
-        None => BY_MEMBER
-            .into_iter()
-            .find(|member| message.get(member).is_some())?
-            .to_owned(),
+        None => BY_MEMBER.into_iter().find(|member| message.get(member).is_some())?.to_owned(),
     };
     let body = wire::at(message, &[&word])?;
     match word.as_str() {
@@ -86,32 +79,17 @@ fn said(message: &Value) -> Option<(InboundKind, Said)> {
         "button" => choice(body, "payload", "text").map(|said| (InboundKind::Choice, said)),
         "interactive" => interactive(body),
         "reaction" => reaction(body).map(|said| (InboundKind::Reaction, said)),
-        "order" => Some((
-            InboundKind::Order,
-            Said {
-                text: wire::text(body, &["text"]),
-                ..keeping("order", body)
-            },
-        )),
+        "order" => Some((InboundKind::Order, Said { text: wire::text(body, &["text"]), ..keeping("order", body) })),
         "edit" => edit(body).map(|said| (InboundKind::Edit, said)),
         "revoke" => original(body).map(|said| (InboundKind::Revoke, said)),
-        "system" => Some((
-            InboundKind::System,
-            Said {
-                text: wire::text(body, &["body"]),
-                ..keeping("system", body)
-            },
-        )),
+        "system" => Some((InboundKind::System, Said { text: wire::text(body, &["body"]), ..keeping("system", body) })),
         _ => None,
     }
 }
 
 fn text(body: &Value) -> Option<Said> {
     let text = wire::at(body, &["body"])?.as_str()?.to_owned();
-    Some(Said {
-        text: Some(text),
-        ..Said::default()
-    })
+    Some(Said { text: Some(text), ..Said::default() })
 }
 
 fn media(body: &Value) -> Said {
@@ -121,11 +99,7 @@ fn media(body: &Value) -> Said {
         mime_type: wire::text(body, &["mime_type"]),
         filename: wire::text(body, &["filename"]),
     };
-    Said {
-        text: wire::text(body, &["caption"]),
-        media: Some(media),
-        ..Said::default()
-    }
+    Said { text: wire::text(body, &["caption"]), media: Some(media), ..Said::default() }
 }
 
 fn location(body: &Value) -> Option<Said> {
@@ -135,30 +109,18 @@ fn location(body: &Value) -> Option<Said> {
         name: wire::text(body, &["name"]),
         address: wire::text(body, &["address"]),
     };
-    Some(Said {
-        location: Some(location),
-        ..Said::default()
-    })
+    Some(Said { location: Some(location), ..Said::default() })
 }
 
 /// A pressed button or a chosen row. A template's quick reply without a payload is known by its title.
 fn choice(body: &Value, id: &str, title: &str) -> Option<Said> {
     let (id, title) = (wire::text(body, &[id]), wire::text(body, &[title]));
-    let choice = Choice {
-        id: id.clone().or_else(|| title.clone())?,
-        title: title.or(id)?,
-    };
-    Some(Said {
-        text: Some(choice.title.clone()),
-        choice: Some(choice),
-        ..Said::default()
-    })
+    let choice = Choice { id: id.clone().or_else(|| title.clone())?, title: title.or(id)? };
+    Some(Said { text: Some(choice.title.clone()), choice: Some(choice), ..Said::default() })
 }
 
 fn interactive(body: &Value) -> Option<(InboundKind, Said)> {
-    if let Some(reply) =
-        wire::at(body, &["button_reply"]).or_else(|| wire::at(body, &["list_reply"]))
-    {
+    if let Some(reply) = wire::at(body, &["button_reply"]).or_else(|| wire::at(body, &["list_reply"])) {
         return choice(reply, "id", "title").map(|said| (InboundKind::Choice, said));
     }
     wire::at(body, &["nfm_reply"]).map(|reply| (InboundKind::Form, form(reply)))
@@ -166,12 +128,8 @@ fn interactive(body: &Value) -> Option<(InboundKind, Said)> {
 
 /// The answers of a WhatsApp Flow are JSON in a string; decoded, they stand in `raw.answers`.
 fn form(reply: &Value) -> Said {
-    let mut said = Said {
-        text: wire::text(reply, &["body"]),
-        ..keeping("nfm_reply", reply)
-    };
-    let answers = wire::text(reply, &["response_json"])
-        .and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let mut said = Said { text: wire::text(reply, &["body"]), ..keeping("nfm_reply", reply) };
+    let answers = wire::text(reply, &["response_json"]).and_then(|text| serde_json::from_str::<Value>(&text).ok());
     if let Some(answers) = answers {
         said.raw.insert("answers".to_owned(), answers);
     }
@@ -181,38 +139,23 @@ fn form(reply: &Value) -> Said {
 /// A reaction that is taken back has an empty `emoji`, or none.
 fn reaction(body: &Value) -> Option<Said> {
     let refers_to = Some(wire::text(body, &["message_id"])?);
-    Some(Said {
-        text: wire::text(body, &["emoji"]),
-        refers_to,
-        ..Said::default()
-    })
+    Some(Said { text: wire::text(body, &["emoji"]), refers_to, ..Said::default() })
 }
 
 /// The new text of an edited message is nested as a message of its own.
 fn edit(body: &Value) -> Option<Said> {
     let inner = wire::at(body, &["message"]).and_then(said);
     let (text, media) = inner.map_or((None, None), |(_, inner)| (inner.text, inner.media));
-    Some(Said {
-        text,
-        media,
-        raw: keeping("edit", body).raw,
-        ..original(body)?
-    })
+    Some(Said { text, media, raw: keeping("edit", body).raw, ..original(body)? })
 }
 
 fn original(body: &Value) -> Option<Said> {
     let refers_to = Some(wire::text(body, &["original_message_id"])?);
-    Some(Said {
-        refers_to,
-        ..Said::default()
-    })
+    Some(Said { refers_to, ..Said::default() })
 }
 
 fn keeping(key: &str, body: &Value) -> Said {
-    Said {
-        raw: Map::from_iter([(key.to_owned(), body.clone())]),
-        ..Said::default()
-    }
+    Said { raw: Map::from_iter([(key.to_owned(), body.clone())]), ..Said::default() }
 }
 
 fn with_kept(mut raw: Map<String, Value>, message: &Value) -> Map<String, Value> {
@@ -222,11 +165,8 @@ fn with_kept(mut raw: Map<String, Value>, message: &Value) -> Map<String, Value>
         }
     }
     if let Some(Value::Object(context)) = wire::at(message, &["context"]) {
-        let more: Map<_, _> = context
-            .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "from" | "id"))
-            .map(owned)
-            .collect();
+        let more: Map<_, _> =
+            context.iter().filter(|(key, _)| !matches!(key.as_str(), "from" | "id")).map(owned).collect();
         if !more.is_empty() {
             raw.insert("context".to_owned(), json!(more));
         }
@@ -248,30 +188,13 @@ mod tests {
 
     #[test]
     fn a_choice_has_its_id_and_title() {
-        let row = parsed(
-            json!({"type": "interactive", "context": {"id": "wamid.Q"}, "interactive":
-            {"type": "list_reply", "list_reply": {"id": "row-2", "title": "Haifa", "description": "north"}}}),
-        );
+        let row = parsed(json!({"type": "interactive", "context": {"id": "wamid.Q"}, "interactive":
+            {"type": "list_reply", "list_reply": {"id": "row-2", "title": "Haifa", "description": "north"}}}));
         assert_eq!(row.kind, InboundKind::Choice);
-        assert_eq!(
-            row.choice,
-            Some(Choice {
-                id: "row-2".into(),
-                title: "Haifa".into()
-            })
-        );
-        assert_eq!(
-            (row.text.as_deref(), row.refers_to.as_deref()),
-            (Some("Haifa"), Some("wamid.Q"))
-        );
+        assert_eq!(row.choice, Some(Choice { id: "row-2".into(), title: "Haifa".into() }));
+        assert_eq!((row.text.as_deref(), row.refers_to.as_deref()), (Some("Haifa"), Some("wamid.Q")));
         let quick = parsed(json!({"type": "button", "button": {"text": "Yes"}}));
-        assert_eq!(
-            quick.choice,
-            Some(Choice {
-                id: "Yes".into(),
-                title: "Yes".into()
-            })
-        );
+        assert_eq!(quick.choice, Some(Choice { id: "Yes".into(), title: "Yes".into() }));
     }
 
     #[test]
@@ -299,41 +222,24 @@ mod tests {
             json!("text"),
         ] {
             let read = parsed(message.clone());
-            assert_eq!(
-                (read.kind, read.raw),
-                (InboundKind::Unsupported, Some(message))
-            );
+            assert_eq!((read.kind, read.raw), (InboundKind::Unsupported, Some(message)));
         }
     }
 
     #[test]
     fn an_edit_tells_the_new_text_and_where_from() {
-        let edit = parsed(
-            json!({"type": "edit", "edit": {"original_message_id": "wamid.O",
-            "message": {"type": "text", "text": {"body": "at nine"}}}}),
-        );
-        assert_eq!(
-            (edit.kind, edit.text.as_deref()),
-            (InboundKind::Edit, Some("at nine"))
-        );
+        let edit = parsed(json!({"type": "edit", "edit": {"original_message_id": "wamid.O",
+            "message": {"type": "text", "text": {"body": "at nine"}}}}));
+        assert_eq!((edit.kind, edit.text.as_deref()), (InboundKind::Edit, Some("at nine")));
         assert_eq!(edit.refers_to.as_deref(), Some("wamid.O"));
     }
 
     #[test]
     fn an_advertisement_and_forwarding_are_kept_beside_the_text() {
-        let text = parsed(
-            json!({"type": "text", "text": {"body": "hi"}, "referral": {"source_id": "77"},
-            "context": {"id": "wamid.C", "from": "1", "forwarded": true}}),
-        );
+        let text = parsed(json!({"type": "text", "text": {"body": "hi"}, "referral": {"source_id": "77"},
+            "context": {"id": "wamid.C", "from": "1", "forwarded": true}}));
         let raw = text.raw.expect("raw");
-        assert_eq!(
-            (&raw["referral"]["source_id"], &raw["context"]),
-            (&json!("77"), &json!({"forwarded": true}))
-        );
-        assert_eq!(
-            parsed(json!({"type": "text", "text": {"body": "hi"}, "context": {"id": "wamid.C"}}))
-                .raw,
-            None
-        );
+        assert_eq!((&raw["referral"]["source_id"], &raw["context"]), (&json!("77"), &json!({"forwarded": true})));
+        assert_eq!(parsed(json!({"type": "text", "text": {"body": "hi"}, "context": {"id": "wamid.C"}})).raw, None);
     }
 }

@@ -35,18 +35,9 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("msg_revoke", &["revoke"]),
     ("msg_sticker", &["sticker"]),
     ("msg_system_customer_identity_changed", &["system"]),
-    (
-        "msg_system_user_changed_number",
-        &["address +972545550111 -> +972545550199"],
-    ),
-    (
-        "msg_system_user_changed_number_new_wa_id",
-        &["address +972545550111 -> +972545550199"],
-    ),
-    (
-        "msg_system_user_changed_user_id",
-        &["address IL.7710000000000001 -> IL.7710000000000009"],
-    ),
+    ("msg_system_user_changed_number", &["address +972545550111 -> +972545550199"]),
+    ("msg_system_user_changed_number_new_wa_id", &["address +972545550111 -> +972545550199"]),
+    ("msg_system_user_changed_user_id", &["address IL.7710000000000001 -> IL.7710000000000009"]),
     ("msg_text", &["text"]),
     ("msg_text_context", &["text"]),
     ("msg_text_forwarded", &["text"]),
@@ -61,27 +52,12 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("msg_unsupported_errors", &["unsupported"]),
     ("msg_video", &["video"]),
     ("msg_video_forwarded", &["video"]),
-    (
-        "multi",
-        &[
-            "text",
-            "parked",
-            "location",
-            "status read",
-            "parked",
-            "parked",
-            "parked",
-            "reaction",
-        ],
-    ),
+    ("multi", &["text", "parked", "location", "status read", "parked", "parked", "parked", "reaction"]),
     ("smb_message_echoes", &["parked"]),
     ("status_delivered", &["status delivered"]),
     ("status_delivered_user_id_only", &["status delivered"]),
     ("status_failed_130472", &["status failed 130472 recipient"]),
-    (
-        "status_failed_131047",
-        &["status failed 131047 recipient_conditional"],
-    ),
+    ("status_failed_131047", &["status failed 131047 recipient_conditional"]),
     ("status_failed_131053", &["status failed 131053 request"]),
     ("status_future", &["parked"]),
     ("status_played", &["status read"]),
@@ -89,22 +65,12 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("status_read_group", &["parked"]),
     ("status_sent", &["status sent"]),
     ("unknown_field", &["parked"]),
-    (
-        "user_id_update",
-        &["address +972545550111 -> IL.7710000000000009"],
-    ),
+    ("user_id_update", &["address +972545550111 -> IL.7710000000000009"]),
     ("user_preferences", &["parked", "parked"]),
     ("value_errors", &["parked"]),
 ];
 
-const ALL_PARKED: [&str; 6] = [
-    "account_",
-    "automatic_",
-    "business_",
-    "calls_",
-    "group_",
-    "message_template_",
-];
+const ALL_PARKED: [&str; 6] = ["account_", "automatic_", "business_", "calls_", "group_", "message_template_"];
 
 fn told(item: &InboundItem) -> String {
     match item {
@@ -125,11 +91,7 @@ fn payloads(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut paths: Vec<PathBuf> = listing.map(|file| file.expect("readable").path()).collect();
     paths.sort();
     let named = |path: PathBuf| {
-        let name = path
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         (name, std::fs::read(path).expect("readable"))
     };
     paths.into_iter().map(named).collect()
@@ -141,16 +103,9 @@ fn beside_project(path: &str) -> PathBuf {
 
 /// How many elements of `messages[]` and `statuses[]` a body has.
 fn elements_in(body: &Value) -> usize {
-    let changes = body["entry"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry["changes"].as_array());
+    let changes = body["entry"].as_array().into_iter().flatten().filter_map(|entry| entry["changes"].as_array());
     let count = |value: &Value, key| value[key].as_array().map_or(0, Vec::len);
-    changes
-        .flatten()
-        .map(|change| count(&change["value"], "messages") + count(&change["value"], "statuses"))
-        .sum()
+    changes.flatten().map(|change| count(&change["value"], "messages") + count(&change["value"], "statuses")).sum()
 }
 
 /// A whole body or a whole change that was parked: nothing of it is lost.
@@ -163,23 +118,14 @@ fn our_own_payloads_become_what_they_say() {
     let files = payloads(&beside_project("tests/fixtures/vendors/whatsapp"));
     for (name, body) in &files {
         let items: Vec<String> = parse(body).iter().map(told).collect();
-        let listed = EXPECTED
-            .iter()
-            .find(|(listed, _)| listed == name)
-            .map(|(_, expected)| *expected);
-        let by_name = ALL_PARKED
-            .iter()
-            .chain(&["phone_number_"])
-            .any(|start| name.starts_with(start));
+        let listed = EXPECTED.iter().find(|(listed, _)| listed == name).map(|(_, expected)| *expected);
+        let by_name = ALL_PARKED.iter().chain(&["phone_number_"]).any(|start| name.starts_with(start));
         let expected = listed.or_else(|| by_name.then_some(&["parked"]));
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
         assert_eq!(Some(items.as_slice()), expected, "{name}");
     }
     for (name, _) in EXPECTED {
-        assert!(
-            files.iter().any(|(file, _)| file == name),
-            "{name}.json is missing"
-        );
+        assert!(files.iter().any(|(file, _)| file == name), "{name}.json is missing");
     }
 }
 
@@ -190,54 +136,23 @@ fn correlation_name_and_line_come_through() {
         std::fs::read(path).expect("readable")
     };
     let items = parse(&read("status_sent"));
-    let [
-        InboundItem::Status {
-            phone_number_id,
-            news,
-        },
-    ] = items.as_slice()
-    else {
-        panic!("{items:?}")
-    };
-    assert_eq!(
-        (phone_number_id.as_str(), news.correlation.as_deref()),
-        ("204815161623420", Some("018f-own"))
-    );
+    let [InboundItem::Status { phone_number_id, news }] = items.as_slice() else { panic!("{items:?}") };
+    assert_eq!((phone_number_id.as_str(), news.correlation.as_deref()), ("204815161623420", Some("018f-own")));
     let items = parse(&read("msg_text"));
-    let [
-        InboundItem::Message {
-            sender, message, ..
-        },
-    ] = items.as_slice()
-    else {
-        panic!("{items:?}")
-    };
+    let [InboundItem::Message { sender, message, .. }] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!(
         (sender.name.as_deref(), sender.address.user_id.as_deref()),
         (Some("נועה"), Some("IL.7710000000000001"))
     );
     assert_eq!(message.text.as_deref(), Some("שלום, אפשר לקבוע תור?"));
     assert_eq!(lines(&read("multi")), ["204815161623420"]);
-    assert_eq!(
-        lines(&read("account_review_update_approved")),
-        Vec::<String>::new()
-    );
+    assert_eq!(lines(&read("account_review_update_approved")), Vec::<String>::new());
 }
 
 #[test]
 fn bytes_that_are_no_webhook_are_parked_whole() {
     let deep = "[".repeat(100_000);
-    for body in [
-        b"".as_slice(),
-        b"{",
-        b"null",
-        b"7",
-        b"[]",
-        b"{}",
-        b"\xff\xfe",
-        b"{}{}",
-        deep.as_bytes(),
-    ] {
+    for body in [b"".as_slice(), b"{", b"null", b"7", b"[]", b"{}", b"\xff\xfe", b"{}{}", deep.as_bytes()] {
         assert_eq!(parse(body).iter().map(told).collect::<Vec<_>>(), ["parked"]);
         assert!(lines(body).is_empty());
     }
@@ -254,21 +169,13 @@ fn a_spoilt_member_costs_no_neighbour() {
         *countdown -= 1;
         match value {
             Value::Array(items) => items.iter_mut().any(|item| spoil(item, countdown, with)),
-            Value::Object(members) => members
-                .values_mut()
-                .any(|member| spoil(member, countdown, with)),
+            Value::Object(members) => members.values_mut().any(|member| spoil(member, countdown, with)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
     }
     for (name, body) in payloads(&beside_project("tests/fixtures/vendors/whatsapp")) {
         let document: Value = serde_json::from_slice(&body).expect("JSON");
-        for with in [
-            Value::Null,
-            Value::Bool(true),
-            Value::from("x"),
-            Value::from(-1),
-            serde_json::json!([[]]),
-        ] {
+        for with in [Value::Null, Value::Bool(true), Value::from("x"), Value::from(-1), serde_json::json!([[]])] {
             for target in 0.. {
                 let mut spoilt = document.clone();
                 if !spoil(&mut spoilt, &mut target.clone(), &with) {
@@ -292,10 +199,7 @@ fn every_shared_payload_is_accounted_for() {
     for (name, body) in files {
         let items = parse(&body);
         let document: Value = serde_json::from_slice(&body).expect("JSON");
-        assert!(
-            items.len() >= elements_in(&document).max(1),
-            "{name}: {items:?}"
-        );
+        assert!(items.len() >= elements_in(&document).max(1), "{name}: {items:?}");
         let _ = lines(&body);
         for item in &items {
             if let InboundItem::Parked { reason, .. } = item {

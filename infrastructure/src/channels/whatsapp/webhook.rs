@@ -15,18 +15,10 @@ const FRAME: [&str; 3] = ["messaging_product", "metadata", "contacts"];
 /// Takes a webhook body apart. Never fails: what is not for the message path comes back parked, with its reason.
 pub fn parse(body: &[u8]) -> Vec<InboundItem> {
     let Ok(document) = serde_json::from_slice::<Value>(body) else {
-        return vec![parked(
-            None,
-            "not JSON",
-            &Value::String(String::from_utf8_lossy(body).into_owned()),
-        )];
+        return vec![parked(None, "not JSON", &Value::String(String::from_utf8_lossy(body).into_owned()))];
     };
     if wire::text(&document, &["object"]).is_some_and(|object| object != OBJECT) {
-        return vec![parked(
-            None,
-            "not of a WhatsApp business account",
-            &document,
-        )];
+        return vec![parked(None, "not of a WhatsApp business account", &document)];
     }
     let entries = wire::elements(document.get("entry"));
     if entries.is_empty() {
@@ -44,11 +36,7 @@ pub fn lines(body: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in wire::elements(document.get("entry")) {
         for change in wire::elements(entry.get("changes")) {
-            if let Some(line) = change
-                .get("value")
-                .and_then(line_of)
-                .filter(|line| !found.contains(line))
-            {
+            if let Some(line) = change.get("value").and_then(line_of).filter(|line| !found.contains(line)) {
                 found.push(line);
             }
         }
@@ -72,39 +60,22 @@ fn of_change(change: &Value) -> Vec<InboundItem> {
     let field = wire::text(change, &["field"]);
     match field.as_deref() {
         None | Some("messages") => of_messages(line, value, change),
-        Some("user_id_update") if value.contains_key("user_id_update") => {
-            of_user_id_updates(line, value)
-        }
+        Some("user_id_update") if value.contains_key("user_id_update") => of_user_id_updates(line, value),
         Some(other) => of_other(other, line, value, change),
     }
 }
 
 /// The `messages` field: messages, statuses, errors, and whatever Meta adds one day.
-fn of_messages(
-    line: Option<String>,
-    value: &Map<String, Value>,
-    change: &Value,
-) -> Vec<InboundItem> {
+fn of_messages(line: Option<String>, value: &Map<String, Value>, change: &Value) -> Vec<InboundItem> {
     let contacts = wire::elements(value.get("contacts"));
     let mut items = Vec::new();
-    for (key, member) in value
-        .iter()
-        .filter(|(key, _)| !FRAME.contains(&key.as_str()))
-    {
+    for (key, member) in value.iter().filter(|(key, _)| !FRAME.contains(&key.as_str())) {
         let elements = wire::elements(Some(member)).iter();
         match key.as_str() {
-            "messages" => {
-                items.extend(elements.map(|element| of_message(line.as_deref(), element, contacts)))
-            }
+            "messages" => items.extend(elements.map(|element| of_message(line.as_deref(), element, contacts))),
             "statuses" => items.extend(elements.map(|element| of_status(line.as_deref(), element))),
-            "errors" => items.extend(
-                elements.map(|element| parked(line.as_deref(), "error of the platform", element)),
-            ),
-            other => items.push(parked(
-                line.as_deref(),
-                &format!("unknown member `{other}`"),
-                member,
-            )),
+            "errors" => items.extend(elements.map(|element| parked(line.as_deref(), "error of the platform", element))),
+            other => items.push(parked(line.as_deref(), &format!("unknown member `{other}`"), member)),
         }
     }
     if items.is_empty() {
@@ -122,11 +93,7 @@ fn of_message(line: Option<&str>, element: &Value, contacts: &[Value]) -> Inboun
     }
     match change::of_system(element) {
         Some(Ok((from, to))) => {
-            return InboundItem::AddressChanged {
-                phone_number_id,
-                from,
-                to,
-            };
+            return InboundItem::AddressChanged { phone_number_id, from, to };
         }
         Some(Err(reason)) => return parked(line, reason, element),
         None => {}
@@ -141,11 +108,7 @@ fn of_message(line: Option<&str>, element: &Value, contacts: &[Value]) -> Inboun
     if !sender::is_known(&sender.address) {
         return parked(line, "message without a sender", element);
     }
-    InboundItem::Message {
-        phone_number_id,
-        sender,
-        message: message::read(element, id, sent_at),
-    }
+    InboundItem::Message { phone_number_id, sender, message: message::read(element, id, sent_at) }
 }
 
 fn of_status(line: Option<&str>, element: &Value) -> InboundItem {
@@ -158,10 +121,9 @@ fn of_status(line: Option<&str>, element: &Value) -> InboundItem {
     let Some(status) = wire::text(element, &["status"]).and_then(|word| status_of(&word)) else {
         return parked(line, "unknown status", element);
     };
-    let (Some(provider_message_id), Some(at)) = (
-        wire::text(element, &["id"]),
-        wire::timestamp(element, &["timestamp"]),
-    ) else {
+    let (Some(provider_message_id), Some(at)) =
+        (wire::text(element, &["id"]), wire::timestamp(element, &["timestamp"]))
+    else {
         return parked(line, "status without an id or a timestamp", element);
     };
     let news = StatusNews {
@@ -169,14 +131,9 @@ fn of_status(line: Option<&str>, element: &Value) -> InboundItem {
         status,
         at,
         correlation: wire::text(element, &["biz_opaque_callback_data"]),
-        error: wire::elements(element.get("errors"))
-            .first()
-            .map(errors::from_webhook),
+        error: wire::elements(element.get("errors")).first().map(errors::from_webhook),
     };
-    InboundItem::Status {
-        phone_number_id,
-        news,
-    }
+    InboundItem::Status { phone_number_id, news }
 }
 
 /// A voice message that was played was read.
@@ -192,61 +149,33 @@ fn status_of(word: &str) -> Option<DeliveryStatus> {
 
 fn of_user_id_updates(line: Option<String>, value: &Map<String, Value>) -> Vec<InboundItem> {
     let update = |element| match (line.clone(), change::of_user_id_update(element)) {
-        (Some(phone_number_id), Ok((from, to))) => InboundItem::AddressChanged {
-            phone_number_id,
-            from,
-            to,
-        },
+        (Some(phone_number_id), Ok((from, to))) => InboundItem::AddressChanged { phone_number_id, from, to },
         (None, Ok(_)) => parked(None, "user id update without a phone_number_id", element),
         (_, Err(reason)) => parked(line.as_deref(), reason, element),
     };
-    let mut items: Vec<_> = wire::elements(value.get("user_id_update"))
-        .iter()
-        .map(update)
-        .collect();
+    let mut items: Vec<_> = wire::elements(value.get("user_id_update")).iter().map(update).collect();
     let rest: Map<_, _> = value
         .iter()
         .filter(|(key, _)| !FRAME.contains(&key.as_str()) && *key != "user_id_update")
         .map(|(key, member)| (key.clone(), member.clone()))
         .collect();
     if !rest.is_empty() || items.is_empty() {
-        items.push(parked(
-            line.as_deref(),
-            "webhook field `user_id_update`",
-            &Value::Object(rest),
-        ));
+        items.push(parked(line.as_deref(), "webhook field `user_id_update`", &Value::Object(rest)));
     }
     items
 }
 
 /// Any other field is parked: element by element where a line's value is nothing but lists, else as a whole.
-fn of_other(
-    field: &str,
-    line: Option<String>,
-    value: &Map<String, Value>,
-    change: &Value,
-) -> Vec<InboundItem> {
-    let news: Vec<_> = value
-        .iter()
-        .filter(|(key, _)| !FRAME.contains(&key.as_str()))
-        .collect();
-    let lists_only =
-        value.contains_key("metadata") && news.iter().all(|(_, member)| member.is_array());
+fn of_other(field: &str, line: Option<String>, value: &Map<String, Value>, change: &Value) -> Vec<InboundItem> {
+    let news: Vec<_> = value.iter().filter(|(key, _)| !FRAME.contains(&key.as_str())).collect();
+    let lists_only = value.contains_key("metadata") && news.iter().all(|(_, member)| member.is_array());
     let mut items = Vec::new();
     for (key, member) in news.iter().filter(|_| lists_only) {
         let reason = format!("webhook field `{field}`: {key}");
-        items.extend(
-            wire::elements(Some(member))
-                .iter()
-                .map(|element| parked(line.as_deref(), &reason, element)),
-        );
+        items.extend(wire::elements(Some(member)).iter().map(|element| parked(line.as_deref(), &reason, element)));
     }
     if items.is_empty() {
-        items.push(parked(
-            line.as_deref(),
-            &format!("webhook field `{field}`"),
-            change,
-        ));
+        items.push(parked(line.as_deref(), &format!("webhook field `{field}`"), change));
     }
     items
 }

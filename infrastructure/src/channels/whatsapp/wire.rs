@@ -8,9 +8,7 @@ const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
 /// The member at a path of object keys.
 pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter()
-        .try_fold(value, |inner, key| inner.get(key))
-        .filter(|found| !found.is_null())
+    path.iter().try_fold(value, |inner, key| inner.get(key)).filter(|found| !found.is_null())
 }
 
 /// A string, or a number as one; empty and blank strings count as absent.
@@ -18,27 +16,20 @@ pub(super) fn text(value: &Value, path: &[&str]) -> Option<String> {
     match at(value, path)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            None
-        }
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
 /// A whole number, or a string of one.
 pub(super) fn integer(value: &Value, path: &[&str]) -> Option<i64> {
     let found = at(value, path)?;
-    found
-        .as_i64()
-        .or_else(|| found.as_str()?.trim().parse().ok())
+    found.as_i64().or_else(|| found.as_str()?.trim().parse().ok())
 }
 
 /// A number, or a string of one.
 pub(super) fn float(value: &Value, path: &[&str]) -> Option<f64> {
     let found = at(value, path)?;
-    found
-        .as_f64()
-        .or_else(|| found.as_str()?.trim().parse().ok())
-        .filter(|number: &f64| number.is_finite())
+    found.as_f64().or_else(|| found.as_str()?.trim().parse().ok()).filter(|number: &f64| number.is_finite())
 }
 
 /// The elements of an array; something else that is there counts as one element, nothing as none.
@@ -68,26 +59,12 @@ mod tests {
     #[test]
     fn timestamps_come_in_four_spellings() {
         let expected = DateTime::from_timestamp(1_700_000_000, 0);
-        for spelling in [
-            json!("1700000000"),
-            json!(1_700_000_000),
-            json!("1700000000000"),
-            json!(1_700_000_000_000_i64),
-        ] {
-            assert_eq!(
-                timestamp(&json!({ "t": spelling }), &["t"]),
-                expected,
-                "{spelling}"
-            );
+        for spelling in
+            [json!("1700000000"), json!(1_700_000_000), json!("1700000000000"), json!(1_700_000_000_000_i64)]
+        {
+            assert_eq!(timestamp(&json!({ "t": spelling }), &["t"]), expected, "{spelling}");
         }
-        for none in [
-            json!(null),
-            json!("soon"),
-            json!(-5),
-            json!(0),
-            json!({}),
-            json!(i64::MAX),
-        ] {
+        for none in [json!(null), json!("soon"), json!(-5), json!(0), json!({}), json!(i64::MAX)] {
             assert_eq!(timestamp(&json!({ "t": none }), &["t"]), None, "{none}");
         }
     }

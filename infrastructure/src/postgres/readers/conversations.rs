@@ -25,7 +25,12 @@ const WANTED: &str = "tenant_id = $1 and ($2::text is null or status = $2) and (
 
 #[async_trait]
 impl ConversationReader for PgConversationReader {
-    async fn list(&self, tenant: TenantId, filter: &ConversationFilter, request: &PageRequest) -> AppResult<Page<ConversationView>> {
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &ConversationFilter,
+        request: &PageRequest,
+    ) -> AppResult<Page<ConversationView>> {
         let (sort, key) = sort_of(request.after.as_ref());
         let (flow, claimed) = (filter.flow_id.map(|id| id.to_string()), filter.claimed_by.map(|id| id.to_string()));
         let search = contains(filter.search.as_deref());
@@ -83,7 +88,12 @@ impl ConversationReader for PgConversationReader {
         row.as_ref().map(document).transpose()
     }
 
-    async fn messages(&self, tenant: TenantId, id: ConversationId, request: &PageRequest) -> AppResult<Page<MessageView>> {
+    async fn messages(
+        &self,
+        tenant: TenantId,
+        id: ConversationId,
+        request: &PageRequest,
+    ) -> AppResult<Page<MessageView>> {
         let before: Option<i64> = request.after.as_ref().and_then(|cursor| cursor.sort.parse().ok());
         let rows = sqlx::query(
             "select key, body, ordinal::text as sort from message_view
@@ -112,7 +122,12 @@ impl ConversationReader for PgConversationReader {
         row.as_ref().map(document).transpose()
     }
 
-    async fn first_of_run(&self, tenant: TenantId, conversation: ConversationId, run: Uuid) -> AppResult<Option<MessageView>> {
+    async fn first_of_run(
+        &self,
+        tenant: TenantId,
+        conversation: ConversationId,
+        run: Uuid,
+    ) -> AppResult<Option<MessageView>> {
         let row = sqlx::query(
             "select body from message_view where tenant_id = $1 and conversation_id = $2 and body ->> 'runId' = $3
               order by ordinal limit 1",
