@@ -72,8 +72,8 @@ impl Log {
     }
 
     pub async fn count(&self, table: &str) -> i64 {
-        let count = sqlx::query_scalar(&format!("select count(*) from {table}"));
-        count.fetch_one(&self.database.pool).await.expect("a count")
+        let count = format!("select count(*) from {table}");
+        sqlx::query_scalar(&count).fetch_one(&self.database.pool).await.expect("a count")
     }
 
     /// A message in flight, held by this lease; its row.

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use application::commands::{Along, Commands};
+use application::log::Position;
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, CqrsFramework, EventStore};
 use domain::lead::Lead;
 use domain::lead::event::LeadEvent;
 use infrastructure::event_store::load::{self, Loaded};
+use infrastructure::event_store::log_reader::read_log;
 use infrastructure::event_store::store::PgEventStore;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -181,7 +183,7 @@ async fn a_connection_that_dies_while_the_log_is_read_is_an_error() {
             1 => store.load_aggregate(&stream.to_string()).await.map(|_| 0).map_err(|error| error.to_string()),
             _ => {
                 let mut connection = through.acquire().await.expect("a connection");
-                let read = infrastructure::event_store::log_reader::read_log(&mut connection, Default::default(), 10_000).await;
+                let read = read_log(&mut connection, Position::default(), 10_000, &["lead"]).await;
                 read.map(|read| read.len()).map_err(|error| error.to_string())
             }
         };
