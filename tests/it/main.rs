@@ -1,1 +1,5 @@
+//! Black-box tests: real Postgres, real HTTP on loopback.
 
+mod architecture;
+mod event_store;
+mod golden;

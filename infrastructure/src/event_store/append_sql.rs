@@ -5,7 +5,7 @@ use application::effects::Effect;
 use application::log::Position;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, Row};
 use uuid::Uuid;
 
 use crate::event_store::append::{Append, AppendError, AppendResult};
@@ -205,7 +205,10 @@ fn json(value: &impl serde::Serialize) -> Value {
 }
 
 /// Writes these commands; an error means that none of them was written.
-pub(super) async fn execute(pool: &PgPool, appends: &[&Append]) -> Result<Vec<AppendResult>, sqlx::Error> {
+pub(super) async fn execute(pool: impl PgExecutor<'_>, appends: &[&Append]) -> Result<Vec<AppendResult>, sqlx::Error> {
+    if appends.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut columns = Columns::default();
     for (command, append) in (0..).zip(appends) {
         columns.add(command, append);
