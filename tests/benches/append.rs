@@ -60,7 +60,7 @@ fn main() {
 async fn run() {
     let database = TestDatabase::durable().await;
     let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
-    sqlx::query("create table floor (like events including defaults including indexes)")
+    sqlx::query("create table floor (like events including defaults including generated including indexes)")
         .execute(&pool)
         .await
         .expect("a table");

@@ -1,4 +1,8 @@
-//! Black-box tests: real HTTP, a real Postgres, no mocks.
+//! Black-box tests: real Postgres, real HTTP on loopback.
+
+mod architecture;
+mod event_store;
+mod golden;
 
 mod flows;
 mod rest;

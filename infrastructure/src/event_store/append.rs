@@ -1,12 +1,13 @@
 //! Appends: every command's events, keys, effects and conclusions go in by one statement. Commands that come
 //! at the same time share one statement and one commit; one that cannot go in is told apart from its neighbours.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use application::commands::{Conclude, Once};
 use application::effects::Effect;
 use application::log::Position;
-use domain::shared::ids::StreamId;
+use domain::shared::ids::{StreamId, TenantId};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -16,7 +17,7 @@ use crate::event_store::append_sql;
 /// Commands that share one statement at most.
 const BATCH_MAX: usize = 128;
 /// Statements under way at once.
-const WRITERS: usize = 3;
+const WRITERS: usize = 6;
 /// Commands waiting for a writer at most; more wait at the door.
 const QUEUE_MAX: usize = 4_096;
 
@@ -52,6 +53,27 @@ pub struct Append {
     pub conclude: Option<Conclude>,
     /// What the events lead to.
     pub effects: Vec<Effect>,
+}
+
+/// What must hold for an append to go in, beside its stream's version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Condition {
+    /// A key is new.
+    Key(TenantId, String),
+    /// An outbox row is held.
+    Lease(i64),
+}
+
+impl Append {
+    fn conditions(&self) -> Vec<Condition> {
+        let tenant = self.stream.tenant;
+        let keys = self.once.iter().map(|once| Condition::Key(tenant, once.key.clone()));
+        let lease = match &self.conclude {
+            Some(Conclude::Leased { id, .. } | Conclude::Buried { id, .. }) => Some(Condition::Lease(*id)),
+            Some(Conclude::Told(_)) | None => None,
+        };
+        keys.chain(lease).collect()
+    }
 }
 
 /// Why an append did not go in.
@@ -124,6 +146,7 @@ async fn write(pool: PgPool, pending: Arc<Mutex<mpsc::Receiver<Pending>>>) {
 
 /// Writes a batch; when it does not go in as one, each goes in, or not, on its own.
 async fn settle(pool: &PgPool, batch: Vec<Pending>) {
+    let (batch, alone) = told_apart(batch);
     let appends: Vec<&Append> = batch.iter().map(|it| &it.append).collect();
     match append_sql::execute(pool, &appends).await {
         Ok(results) => {
@@ -134,10 +157,7 @@ async fn settle(pool: &PgPool, batch: Vec<Pending>) {
         }
         Err(error) if batch.len() > 1 && !is_unavailable(&error) => {
             for pending in batch {
-                let result = match append_sql::execute(pool, &[&pending.append]).await {
-                    Ok(mut results) => results.pop().unwrap_or(Err(AppendError::Conflict)),
-                    Err(error) => Err(classify(error)),
-                };
+                let result = write_alone(pool, &pending.append).await;
                 drop(pending.answer.send(result));
             }
         }
@@ -148,6 +168,39 @@ async fn settle(pool: &PgPool, batch: Vec<Pending>) {
             }
         }
     }
+    for pending in alone {
+        let result = write_alone(pool, &pending.append).await;
+        drop(pending.answer.send(result));
+    }
+}
+
+/// One statement tells commands apart that have one condition each and share none. The rest, which is rare,
+/// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone.
+fn told_apart(batch: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
+    let mut seen = HashSet::new();
+    batch.into_iter().partition(|pending| {
+        let conditions = pending.append.conditions();
+        conditions.len() <= 1 && conditions.into_iter().all(|condition| seen.insert(condition))
+    })
+}
+
+/// Writes one command whole, or nothing of it.
+async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {
+    let refused = || Err(AppendError::Conflict);
+    let written = async {
+        if append.conditions().len() <= 1 {
+            return Ok(append_sql::execute(pool, &[append]).await?.pop().unwrap_or_else(refused));
+        }
+        let mut transaction = pool.begin().await?;
+        let result = append_sql::execute(&mut *transaction, &[append]).await?.pop().unwrap_or_else(refused);
+        if result.is_ok() {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(result)
+    };
+    written.await.unwrap_or_else(|error| Err(classify(error)))
 }
 
 /// Tells a conflict of versions from every other failure, by the constraint's name.

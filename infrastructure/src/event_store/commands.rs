@@ -9,7 +9,7 @@ use application::actor::Cause;
 use application::commands::{Along, CommandError, Commands, Reached};
 use application::effects::Reacts;
 use async_trait::async_trait;
-use cqrs_es::DomainEvent;
+use cqrs_es::{Aggregate, DomainEvent};
 use domain::shared::ids::StreamId;
 use rand::Rng;
 use serde_json::json;
@@ -48,7 +48,7 @@ pub struct PgCommands<A> {
 
 impl<A: Reacts + Clone + 'static> PgCommands<A>
 where
-    A::Command: Clone,
+    A::Command: Clone + Send + Sync,
 {
     /// Commands that append through `appender`.
     pub fn new(pool: PgPool, appender: Appender, pokes: Arc<Pokes>) -> Self {
@@ -69,15 +69,32 @@ where
         Arc::clone(hot.entry(stream.clone()).or_default())
     }
 
-    async fn decide_and_append(
+    /// Decides. The log checks events against what they were decided on; a refusal, or nothing to do, it cannot
+    /// check, so neither may rest on what was remembered.
+    async fn decide(
+        &self,
+        stream: &StreamId,
+        command: &A::Command,
+        loaded: &mut Loaded<A>,
+        remembered: bool,
+    ) -> Result<Decided<A>, LoadError> {
+        let decided = loaded.aggregate.decide(command.clone());
+        if !remembered || decided.as_ref().is_ok_and(|events| !events.is_empty()) {
+            return Ok(decided);
+        }
+        let before = loaded.sequence;
+        load::catch_up(&self.pool, stream, loaded).await?;
+        Ok(if loaded.sequence == before { decided } else { loaded.aggregate.decide(command.clone()) })
+    }
+
+    async fn append(
         &self,
         stream: &StreamId,
         cause: &Cause,
-        command: A::Command,
+        events: Vec<A::Event>,
         along: &Along,
         loaded: &mut Loaded<A>,
     ) -> Result<Reached, Attempt<A::Error>> {
-        let events = loaded.aggregate.decide(command).map_err(|rule| Attempt::Over(CommandError::Rule(rule)))?;
         let nothing_else = along.once.is_empty() && along.mark.is_empty() && along.conclude.is_none();
         if events.is_empty() && nothing_else {
             return Ok(Reached { position: None, sequence: loaded.sequence });
@@ -134,6 +151,8 @@ where
     }
 }
 
+type Decided<A> = Result<Vec<<A as Aggregate>::Event>, <A as Aggregate>::Error>;
+
 enum Attempt<E: std::error::Error> {
     Again,
     Over(CommandError<E>),
@@ -169,7 +188,7 @@ fn load_error<E: std::error::Error>(error: LoadError) -> CommandError<E> {
 #[async_trait]
 impl<A: Reacts + Clone + 'static> Commands<A> for PgCommands<A>
 where
-    A::Command: Clone + Send,
+    A::Command: Clone + Send + Sync,
     A::Event: Send + Sync,
     A::Error: Send,
 {
@@ -187,33 +206,29 @@ where
                 Some(loaded) => (loaded, true),
                 None => (load::load(&self.pool, stream).await.map_err(load_error)?, false),
             };
-            let outcome = self.decide_and_append(stream, cause, command.clone(), &along, &mut loaded).await;
-            let again = match &outcome {
+            let outcome = match self.decide(stream, &command, &mut loaded, remembered).await.map_err(load_error)? {
+                Ok(events) => self.append(stream, cause, events, &along, &mut loaded).await,
+                Err(rule) => Err(Attempt::Over(CommandError::Rule(rule))),
+            };
+            match outcome {
                 Err(Attempt::Again) => {
                     let jitter = rand::rng().random_range(0..=5 * u64::from(attempt));
                     tokio::time::sleep(std::time::Duration::from_millis(jitter)).await;
                     load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
-                    true
+                    *slot = Some(loaded);
                 }
-                // The log did not check this memory: a refusal, or nothing to do, may rest on what is outdated.
-                Ok(Reached { position: None, .. }) | Err(Attempt::Over(CommandError::Rule(_))) if remembered => {
-                    let before = loaded.sequence;
-                    load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
-                    loaded.sequence != before
-                }
-                // Whether it went in is not known: read the stream anew next time.
-                Err(Attempt::Over(CommandError::Unavailable | CommandError::Internal(_))) => {
-                    let Err(Attempt::Over(error)) = outcome else { continue };
+                // Whether it went in is not known: the stream is read anew next time.
+                Err(Attempt::Over(error @ (CommandError::Unavailable | CommandError::Internal(_)))) => {
                     return Err(error);
                 }
-                Ok(_) | Err(Attempt::Over(_)) => false,
-            };
-            self.snapshot(stream, &mut loaded);
-            *slot = Some(loaded);
-            match outcome {
-                Ok(reached) if !again => return Ok(reached),
-                Err(Attempt::Over(error)) if !again => return Err(error),
-                Ok(_) | Err(_) => {}
+                settled => {
+                    self.snapshot(stream, &mut loaded);
+                    *slot = Some(loaded);
+                    return settled.map_err(|attempt| match attempt {
+                        Attempt::Over(error) => error,
+                        Attempt::Again => CommandError::Contended,
+                    });
+                }
             }
         }
         Err(CommandError::Contended)

@@ -1,3 +1,5 @@
+//! Drawflow JSON in and out.
+
 use serde_json::{Value, json};
 
 use super::*;

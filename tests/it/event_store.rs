@@ -1,0 +1,8 @@
+//! The log: what the stock store gets wrong, ours gets right; appends are whole, ordered and never lost.
+
+mod appends;
+mod feed;
+mod given;
+mod nodes;
+mod snapshots;
+mod stock;
