@@ -6,4 +6,5 @@ mod golden;
 
 mod flows;
 mod rest;
+mod retention;
 mod webhooks;
