@@ -29,7 +29,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         return Ok(());
     }
     let config = Config::from(&cli)?;
-    logging::start(&config.log);
+    // The demo's transcript is what its reader came for.
+    let quiet = matches!(cli.command, Command::Demo { .. }) && cli.options.rust_log.is_none();
+    logging::start(if quiet { "warn" } else { &config.log });
     match cli.command {
         Command::Openapi => Ok(()),
         Command::Serve => serve::run(&cli.options).await,

@@ -120,15 +120,21 @@ impl EmbeddedPostgres {
     pub async fn watch(&self) {
         loop {
             sleep(WATCH_PAUSE).await;
-            // The server takes connections on its socket for as long as it lives, even when it answers none yet.
-            if UnixStream::connect(self.cluster.place.socket_dir.join(SOCKET_FILE)).is_ok() {
+            if self.is_alive() {
                 continue;
             }
             match self.start_again().await {
-                Ok(()) => tracing::warn!("The private PostgreSQL server had ended; it runs again"),
+                Ok(()) if self.is_alive() => tracing::warn!("The private PostgreSQL server had ended; it runs again"),
+                // What is dying still counts as running; the next look finds it dead.
+                Ok(()) => {}
                 Err(error) => tracing::error!("The private PostgreSQL server does not start again: {error:#}"),
             }
         }
+    }
+
+    /// Whether somebody is behind its socket: so it is for as long as the server lives, even when it answers nobody yet.
+    fn is_alive(&self) -> bool {
+        UnixStream::connect(self.cluster.place.socket_dir.join(SOCKET_FILE)).is_ok()
     }
 
     async fn start_again(&self) -> anyhow::Result<()> {

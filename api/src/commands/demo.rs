@@ -50,7 +50,6 @@ fn throw_away(options: &Options, data_dir: &Path) -> Options {
         listen: if busy { Some("127.0.0.1:0".to_owned()) } else { options.listen.clone() },
         admin_username: Some(USERNAME.to_owned()),
         admin_password: Some(Secret::from(PASSWORD.to_owned())),
-        rust_log: options.rust_log.clone().or_else(|| Some("warn".to_owned())),
         ..options.clone()
     }
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use infrastructure::embedded_postgres::{self, DATABASE, EmbeddedPostgres};
 use infrastructure::postgres::migrations;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -41,7 +41,7 @@ impl Database {
             Ok(pool) => pool,
             Err(error) => {
                 let named = if private.is_none() { "DATABASE_URL: " } else { "" };
-                return Err(reason(options, error).await).context(format!("{named}the database cannot be reached"));
+                bail!("{named}the database cannot be reached: {}", reason(options, error).await);
             }
         };
         Ok(Self { pool, private })
@@ -96,6 +96,8 @@ pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),
+        // Migrations say at every start that what is there is there.
+        ("client_min_messages", "warning"),
     ]);
     PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
 }

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use application::identity::ports::{check_password, check_username};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 
+use super::secret::{Given, GivenSecret};
 use super::{Roles, Secret};
 
 /// A variable that stops the start, on one line.
@@ -53,6 +55,20 @@ pub(super) fn switch(variable: Variable<'_>) -> Result<bool, ConfigError> {
         Some("1") => Ok(true),
         Some(text) => Err(variable.refuse(format!("is neither 0 nor 1: {text:?}"))),
     }
+}
+
+pub(super) fn username(variable: Variable<'_>) -> Result<String, ConfigError> {
+    let text = variable.text.unwrap_or("admin");
+    check_username(text).map_err(|error| variable.refuse(format!("is none: {error}")))?;
+    Ok(text.to_owned())
+}
+
+/// Taken as it is: blanks around it belong to it.
+pub(super) fn password(option: &Option<Secret<String>>) -> Result<Option<Secret<String>>, ConfigError> {
+    let given = option.given();
+    let refuse = |error| option.variable("FLOWBOT_ADMIN_PASSWORD").refuse(format!("is none: {error}"));
+    given.as_ref().map_or(Ok(()), |it| check_password(it.expose())).map_err(refuse)?;
+    Ok(given)
 }
 
 pub(super) fn key(variable: Variable<'_>) -> Result<Option<Secret<[u8; 32]>>, ConfigError> {

@@ -72,6 +72,7 @@ fn malformed_values_are_refused_by_name() {
     assert!(refusal(|it| it.public_url = Some("bot.example".into())).starts_with("FLOWBOT_PUBLIC_URL "));
     assert!(refusal(|it| it.meta_graph_url = Some("ftp://x".into())).starts_with("META_GRAPH_URL "));
     assert!(refusal(|it| it.meta_graph_version = Some("23".into())).starts_with("META_GRAPH_VERSION "));
+    assert!(refusal(|it| it.admin_username = Some("a b".into())).starts_with("FLOWBOT_ADMIN_USERNAME "));
     assert!(refusal(|it| it.rust_log = Some("a=b=c".into())).starts_with("RUST_LOG "));
     assert!(refusal(|it| it.otlp_endpoint = Some("?".into())).starts_with("OTEL_EXPORTER_OTLP_ENDPOINT "));
 }

@@ -79,10 +79,7 @@ impl NewUser {
     /// # Errors
     /// A field breaks a bound.
     pub fn check(&self) -> AppResult<()> {
-        let name = self.username.chars().count();
-        if !(3..=100).contains(&name) || self.username.contains(char::is_whitespace) {
-            return Err(AppError::invalid("a username has 3 to 100 characters and no spaces"));
-        }
+        check_username(&self.username)?;
         check_password(&self.password)?;
         check_email(&self.email)?;
         check_display_name(&self.display_name)
@@ -123,7 +120,20 @@ impl UserChange {
     }
 }
 
-fn check_password(password: &str) -> AppResult<()> {
+/// Whether one may be called so.
+///
+/// # Errors
+/// One may not.
+pub fn check_username(username: &str) -> AppResult<()> {
+    let good = (3..=100).contains(&username.chars().count()) && !username.contains(char::is_whitespace);
+    if good { Ok(()) } else { Err(AppError::invalid("a username has 3 to 100 characters and no spaces")) }
+}
+
+/// Whether it is long enough for a password, and not too long.
+///
+/// # Errors
+/// It is not.
+pub fn check_password(password: &str) -> AppResult<()> {
     let good = (8..=200).contains(&password.chars().count());
     if good { Ok(()) } else { Err(AppError::invalid("a password has 8 to 200 characters")) }
 }
