@@ -137,7 +137,6 @@ impl Document for ConversationView {
                 self.last_message = content.preview().or_else(|| Some(content.kind().to_owned()));
                 at
             }
-            ConversationEvent::MessageHeldBack { at, .. } => at,
             ConversationEvent::MessageSent { at, .. } => {
                 self.count(|counts| counts.sent += 1);
                 at
@@ -150,7 +149,8 @@ impl Document for ConversationView {
                 self.count(|counts| counts.read += 1);
                 at
             }
-            ConversationEvent::MessageFailed { at, .. } => {
+            // Held back: it stands as failed among the messages too.
+            ConversationEvent::MessageFailed { at, .. } | ConversationEvent::MessageHeldBack { at, .. } => {
                 self.count(|counts| counts.failed += 1);
                 at
             }
