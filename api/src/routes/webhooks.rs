@@ -3,4 +3,5 @@
 pub mod flow_credentials;
 pub mod flow_trigger;
 pub mod outbound;
+pub mod payload;
 pub mod whatsapp;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use application::time::Stamp;
 use chrono::{DateTime, Utc};
 use domain::shared::delivery::DeliveryStatus;
 use domain::shared::service_window;
@@ -23,6 +24,7 @@ pub(super) struct Shown {
     #[serde(rename = "type")]
     pub kind: String,
     pub content: Value,
+    #[serde(serialize_with = "as_stamp")]
     pub at: DateTime<Utc>,
     /// Of the business's messages: how far they came. Of the customer's: `read` once the business says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,6 +33,11 @@ pub(super) struct Shown {
     pub error_code: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation: Option<String>,
+}
+
+/// Times look the same everywhere in the API.
+fn as_stamp<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    Stamp(*at).serialize(serializer)
 }
 
 #[derive(Default)]

@@ -16,13 +16,13 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::observe::RequestId;
-use crate::routes::body::without_null;
+use crate::routes::webhooks::payload::Payload;
 use crate::security::{BEARER_AUTH, COOKIE_AUTH, Caller, api_key, http, register_session_schemes};
 
 const SIGNATURE: &str = "X-Signature-256";
@@ -150,11 +150,8 @@ impl<const BODY: bool> FlowCall<BODY> {
     ///
     /// # Errors
     /// It is none.
-    pub fn payload(&self) -> Result<Map<String, Value>, ApiError> {
-        let unread = |error| ApiError::invalid("invalid_request", format!("the body must be a JSON object: {error}"));
-        let payload: Value = serde_json::from_slice(&self.signed).map_err(unread)?;
-        without_null(&payload)?;
-        serde_json::from_value(payload).map_err(unread)
+    pub fn payload(&self) -> Result<Payload, ApiError> {
+        Payload::read(&self.signed)
     }
 }
 

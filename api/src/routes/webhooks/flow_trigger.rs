@@ -9,13 +9,14 @@ use poem::web::Data;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::{ApiError, Failure, QueryTrigger, Trigger};
 use crate::routes::Group;
 use crate::routes::paths::{self, Id};
 use crate::routes::webhooks::flow_credentials::FlowCall;
+use crate::routes::webhooks::payload::Payload;
 
 /// What was started.
 #[derive(Object)]
@@ -24,7 +25,7 @@ struct Started {
     success: bool,
     /// In words.
     message: String,
-    /// The names of the run's variables.
+    /// The names of the run's variables, in the order the payload has them; renamed ones last.
     variables: Vec<String>,
 }
 
@@ -82,23 +83,25 @@ async fn start<const BODY: bool>(
     call: &FlowCall<BODY>,
     flow_id: Id,
     kind: PayloadTrigger,
-    payload: impl FnOnce() -> Result<Map<String, Value>, ApiError>,
+    payload: impl FnOnce() -> Result<Payload, ApiError>,
 ) -> Result<Json<Started>, ApiError> {
     let admitted = call.admit(app, FlowId(flow_id.0), kind).await?;
-    let started = app.triggers.payload(admitted.target, &admitted.cause, payload()?).await?;
-    let message = "Lead received and flow started".to_owned();
-    Ok(Json(Started { success: true, message, variables: started.variables }))
+    let Payload { names, members } = payload()?;
+    let mut variables = app.triggers.payload(admitted.target, &admitted.cause, members).await?.variables;
+    variables.sort_by_key(|variable| names.iter().position(|name| name == variable).unwrap_or(usize::MAX));
+    Ok(Json(Started { success: true, message: "Lead received and flow started".to_owned(), variables }))
 }
 
 /// The query as a payload. A `+` that arrives as a space becomes one again where it stood before a phone.
-fn query(request: &Request) -> Result<Map<String, Value>, ApiError> {
+fn query(request: &Request) -> Result<Payload, ApiError> {
     let unread = |_| ApiError::invalid("invalid_request", "the query cannot be read");
     let pairs = request.params::<Vec<(String, String)>>().map_err(unread)?;
     let value = |text: String| match text.strip_prefix(' ').map(paths::phone) {
         Some(Ok(phone)) => Value::from(phone.to_string()),
         Some(Err(_)) | None => Value::from(text),
     };
-    Ok(pairs.into_iter().map(|(name, text)| (name, value(text))).collect())
+    let names = pairs.iter().map(|(name, _)| name.clone()).collect();
+    Ok(Payload { names, members: pairs.into_iter().map(|(name, text)| (name, value(text))).collect() })
 }
 
 #[cfg(test)]
@@ -112,6 +115,8 @@ mod tests {
         let request =
             Request::builder().uri("/x?phone=+972501234567&name=Dana+Levi&note=%20hi".parse().unwrap()).finish();
         let expected = json!({"phone": "+972501234567", "name": "Dana Levi", "note": " hi"});
-        assert_eq!(query(&request).map(Value::Object), Ok(expected));
+        let payload = query(&request).unwrap();
+        assert_eq!(payload.names, ["phone", "name", "note"]);
+        assert_eq!(Value::Object(payload.members), expected);
     }
 }

@@ -170,8 +170,12 @@ impl ReplyRequest {
     }
 
     fn media(self, media_type: MediaType) -> Result<OutboundContent, ApiError> {
-        if self.media_url.is_none() {
-            needed("mediaUrl", self.media_id.as_ref())?;
+        match &self.media_url {
+            Some(url) if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                return Err(refused("mediaUrl", "must be an http(s) link"));
+            }
+            Some(_) => {}
+            None => drop(needed("mediaUrl", self.media_id.as_ref())?),
         }
         Ok(OutboundContent::Media {
             media_type,
@@ -223,11 +227,13 @@ impl ReplyRequest {
 }
 
 fn needed<T>(field: &str, value: Option<T>) -> Result<T, ApiError> {
-    value.ok_or_else(|| {
-        let mut refusal = ApiError::invalid("invalid_request", format!("`{field}` is required for this messageType"));
-        refusal.body.problems = Some(vec![Problem::of_field(field, "is required")]);
-        refusal
-    })
+    value.ok_or_else(|| refused(field, "is required for this messageType"))
+}
+
+fn refused(field: &str, reason: &str) -> ApiError {
+    let mut refusal = ApiError::invalid("invalid_request", format!("`{field}` {reason}"));
+    refusal.body.problems = Some(vec![Problem::of_field(field, reason)]);
+    refusal
 }
 
 #[cfg(test)]
@@ -272,6 +278,7 @@ mod tests {
         for (body, name) in [
             (json!({"messageType": "text"}), "text"),
             (json!({"messageType": "image"}), "mediaUrl"),
+            (json!({"messageType": "image", "mediaUrl": "/etc/passwd"}), "mediaUrl"),
             (json!({"messageType": "template"}), "templateName"),
             (json!({"messageType": "text", "text": "x", "colour": "red"}), "colour"),
             (json!({"messageType": "text", "text": ""}), "text"),
