@@ -58,7 +58,10 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
 /// One does.
 pub fn without_null(value: &Value) -> Result<(), ApiError> {
     if has_null(value) {
-        return Err(ApiError::invalid("invalid_request", "the body contains the null character, which no text may contain"));
+        return Err(ApiError::invalid(
+            "invalid_request",
+            "the body contains the null character, which no text may contain",
+        ));
     }
     Ok(())
 }

@@ -154,7 +154,12 @@ mod tests {
     #[test]
     fn what_the_channel_calls_them_is_taken_while_no_name_is_known() {
         let change = |profile: &str| LeadFacts { profile_name: Some(profile.into()), ..Default::default() };
-        let named = |name: &str| LeadEvent::FieldsChanged { name: Some(name.into()), email: None, fields: Default::default(), at: at() };
+        let named = |name: &str| LeadEvent::FieldsChanged {
+            name: Some(name.into()),
+            email: None,
+            fields: Default::default(),
+            at: at(),
+        };
         let tell = |facts| LeadCommand::Change { facts, at: at() };
         Given::with(()).given(vec![captured()]).when(tell(change("~dana~"))).then_expect_events(vec![named("~dana~")]);
         Given::with(()).given(vec![captured(), named("Dana")]).when(tell(change("~dana~"))).then_expect_events(vec![]);

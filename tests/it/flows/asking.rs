@@ -30,7 +30,10 @@ async fn buttons_lead_where_they_say() {
     let (app, _) = running(&telling("send_buttons", data, &["yes", "no", "other", "timeout"])).await;
     app.customer_does(PHONE, &writing(json!({ "text": "hi", "name": "Noa" }))).await;
     let question = last_of(&app, 1).await;
-    assert!(question.contains("Shall we, Noa?") && question.contains("\"Yes\"") && question.contains("\"no\""), "{question}");
+    assert!(
+        question.contains("Shall we, Noa?") && question.contains("\"Yes\"") && question.contains("\"no\""),
+        "{question}"
+    );
     app.customer_does(PHONE, &writing(json!({ "buttonId": "no", "title": "No" }))).await;
     assert!(last_of(&app, 2).await.contains("left by no: No"));
     app.customer_writes(PHONE, "again").await;
@@ -46,7 +49,8 @@ async fn buttons_lead_where_they_say() {
 
 #[tokio::test]
 async fn many_buttons_become_a_list() {
-    let buttons: Vec<Value> = (1..=5).map(|n| json!({ "id": format!("b{n}"), "title": format!("Option {n}") })).collect();
+    let buttons: Vec<Value> =
+        (1..=5).map(|n| json!({ "id": format!("b{n}"), "title": format!("Option {n}") })).collect();
     let data = json!({ "body": "Which?", "buttons": buttons, "saveAs": "answer" });
     let (app, _) = running(&telling("send_buttons", data, &["b1", "b2", "b3", "b4", "b5", "other", "timeout"])).await;
     app.customer_writes(PHONE, "hi").await;
@@ -63,7 +67,10 @@ async fn rows_of_a_list_lead_where_they_say() {
     let (app, _) = running(&telling("send_list", data, &["cut", "dye", "other", "timeout"])).await;
     app.customer_writes(PHONE, "hi").await;
     let question = last_of(&app, 1).await;
-    assert!(["Which service?", "Services", "30 minutes", "Dye"].iter().all(|part| question.contains(part)), "{question}");
+    assert!(
+        ["Which service?", "Services", "30 minutes", "Dye"].iter().all(|part| question.contains(part)),
+        "{question}"
+    );
     app.customer_does(PHONE, &writing(json!({ "rowId": "dye", "title": "Dye" }))).await;
     assert!(last_of(&app, 2).await.contains("left by dye: Dye"));
 }
@@ -112,15 +119,15 @@ async fn answers_of_every_kind_are_understood() {
 
 #[tokio::test]
 async fn a_reply_is_waited_for_and_time_runs_out() {
-    let (app, dana) = running(&telling("wait_reply", json!({ "saveAs": "answer", "timeoutSec": 60 }), &["reply", "timeout"])).await;
+    let (app, dana) =
+        running(&telling("wait_reply", json!({ "saveAs": "answer", "timeoutSec": 60 }), &["reply", "timeout"])).await;
     app.customer_writes(PHONE, "hi").await;
     run_once(&dana, "waiting").await;
     app.customer_writes(PHONE, "ok").await;
     assert!(last_of(&app, 1).await.contains("left by reply: ok"));
-    for (kind, data) in [
-        ("wait_reply", json!({ "timeoutSec": 1 })),
-        ("ask", json!({ "text": "Well?", "timeoutSec": 1 })),
-    ] {
+    for (kind, data) in
+        [("wait_reply", json!({ "timeoutSec": 1 })), ("ask", json!({ "text": "Well?", "timeoutSec": 1 }))]
+    {
         let exits: &[&str] = if kind == "ask" { &["answered", "invalid", "timeout"] } else { &["reply", "timeout"] };
         let (app, dana) = running(&telling(kind, data, exits)).await;
         app.customer_writes(PHONE, "hi").await;

@@ -12,7 +12,12 @@ async fn variables_conditions_and_jumps() {
                        { "id": "nearly", "match": "any", "rules": [{ "left": "age", "op": "between", "right": [16, 17] }] }]);
     let (app, _) = running(&drawflow(&[
         ("1", "trigger_message", json!({}), &["2"]),
-        ("2", "set_variable", json!({ "assignments": [{ "name": "tries", "value": 1 }, { "name": "list", "value": ["a", { "b": 2 }] }] }), &["3"]),
+        (
+            "2",
+            "set_variable",
+            json!({ "assignments": [{ "name": "tries", "value": 1 }, { "name": "list", "value": ["a", { "b": 2 }] }] }),
+            &["3"],
+        ),
         ("3", "ask", json!({ "text": "Age?", "saveAs": "age", "expect": "number" }), &["4"]),
         ("4", "condition", json!({ "cases": cases }), &["5", "6", "7"]),
         ("5", "send_text", json!({ "text": "welcome at {{age}}: {{list[1].b}} {{tries}}" }), &[]),
@@ -51,11 +56,17 @@ async fn a_flow_changes_the_lead_and_sees_the_change() {
         (lead["status"] == "qualified").then_some(lead)
     })
     .await;
-    assert_eq!((&lead["fields"], &lead["tags"], &lead["name"]), (&json!({ "city": "Haifa" }), &json!(["vip"]), &json!("Noa")));
+    assert_eq!(
+        (&lead["fields"], &lead["tags"], &lead["name"]),
+        (&json!({ "city": "Haifa" }), &json!(["vip"]), &json!("Noa"))
+    );
     // Somebody nobody told us of becomes a lead.
     app.customer_writes("+972507654321", "Eilat").await;
     eventually("a new lead", async || {
-        dana.get("/api/leads/972507654321").await.body["fields"]["city"].as_str().filter(|city| *city == "Eilat").map(|_| ())
+        dana.get("/api/leads/972507654321").await.body["fields"]["city"]
+            .as_str()
+            .filter(|city| *city == "Eilat")
+            .map(|_| ())
     })
     .await;
 }
@@ -64,7 +75,12 @@ async fn a_flow_changes_the_lead_and_sees_the_change() {
 async fn a_handoff_ends_the_run_and_asks_for_a_person() {
     let (app, dana) = running(&drawflow(&[
         ("1", "trigger_message", json!({ "keywords": ["help"] }), &["2"]),
-        ("2", "handoff", json!({ "strategy": "least_busy", "note": "Asked for help", "message": "One moment, please." }), &[]),
+        (
+            "2",
+            "handoff",
+            json!({ "strategy": "least_busy", "note": "Asked for help", "message": "One moment, please." }),
+            &[],
+        ),
     ]))
     .await;
     app.customer_writes(PHONE, "help").await;
@@ -85,7 +101,10 @@ async fn a_keyword_beats_a_waiting_run_and_a_catch_all_does_not() {
     ]);
     let (app, dana) = running(&asking).await;
     dana.has_flow("Echo", &echo()).await;
-    let stop = drawflow(&[("1", "trigger_message", json!({ "keywords": ["stop"] }), &["2"]), ("2", "send_text", json!({ "text": "Stopped" }), &[])]);
+    let stop = drawflow(&[
+        ("1", "trigger_message", json!({ "keywords": ["stop"] }), &["2"]),
+        ("2", "send_text", json!({ "text": "Stopped" }), &[]),
+    ]);
     dana.has_flow("Stop", &stop).await;
     let mut answers = 0;
     for (said, answer) in [

@@ -24,7 +24,11 @@ async fn twenty_identical_messages_park_the_run() {
     let path = format!("/api/conversations/{}", row["id"].as_str().expect("an id"));
     let held = eventually("the message that was held back", async || {
         let shown = dana.get(&path).await.ok();
-        shown["messages"].as_array()?.last().filter(|it| it["direction"] == "outbound" && it["status"] == "failed").cloned()
+        shown["messages"]
+            .as_array()?
+            .last()
+            .filter(|it| it["direction"] == "outbound" && it["status"] == "failed")
+            .cloned()
     })
     .await;
     assert_eq!(held["error"]["class"], "looping", "{held}");

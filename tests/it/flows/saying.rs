@@ -9,7 +9,11 @@ use super::{PHONE, last_of, run_once, running};
 #[tokio::test]
 async fn texts_know_the_run_the_contact_and_the_payload() {
     let text = "{{contact.name}} at {{contact.phone}} said {{trigger.text | upper}}; {{missing | default(\"nothing\")}} {{flow.name}}";
-    let (app, _) = running(&drawflow(&[("1", "trigger_message", json!({}), &["2"]), ("2", "send_text", json!({ "text": text }), &[])])).await;
+    let (app, _) = running(&drawflow(&[
+        ("1", "trigger_message", json!({}), &["2"]),
+        ("2", "send_text", json!({ "text": text }), &[]),
+    ]))
+    .await;
     app.customer_does(PHONE, &json!({ "phoneNumberId": tests::app::LINE, "text": "Hi", "name": "Noa" })).await;
     let answer = last_of(&app, 1).await;
     assert!(answer.contains("Noa at +972501234567 said ") && answer.contains("nothing Flow"), "{answer}");

@@ -132,7 +132,12 @@ async fn forged_expired_and_garbage_tokens_are_nobody() {
     told["exp"] = json!(4_102_444_800_u64);
     let stretched = format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(told.to_string()));
     let garbage = ["x", "a.b.c", "..", "undefined", &"A".repeat(8_000)];
-    for bad in garbage.into_iter().chain([unsigned.as_str(), &stretched, &format!("{head}.{claims}."), &flipped[..flipped.len() - 2]]) {
+    for bad in garbage.into_iter().chain([
+        unsigned.as_str(),
+        &stretched,
+        &format!("{head}.{claims}."),
+        &flipped[..flipped.len() - 2],
+    ]) {
         refused(&me_with(&app, ("authorization", &format!("Bearer {bad}"))).await, 401, "unauthorized");
         refused(&me_with(&app, ("cookie", &format!("wdf_token={bad}"))).await, 401, "unauthorized");
     }

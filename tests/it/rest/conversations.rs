@@ -45,11 +45,16 @@ async fn a_conversation_shows_its_messages_its_run_and_its_window() {
     let run = &shown["flowRun"];
     assert_eq!((&run["flowId"], &run["version"], &run["status"]), (&shown["flowId"], &json!(1), &json!("completed")));
     let messages = shown["messages"].as_array().expect("messages");
-    let brief: Vec<_> = messages.iter().map(|it| json!([it["direction"], it["author"], it["type"], it["text"], it["status"]])).collect();
-    let expected = json!([["inbound", "customer", "text", "one", "received"], ["outbound", "flow", "text", "echo one", "read"]]);
+    let brief: Vec<_> = messages
+        .iter()
+        .map(|it| json!([it["direction"], it["author"], it["type"], it["text"], it["status"]]))
+        .collect();
+    let expected =
+        json!([["inbound", "customer", "text", "one", "received"], ["outbound", "flow", "text", "echo one", "read"]]);
     assert_eq!(json!(brief), expected);
     let times = messages[1]["statusAt"].as_object().expect("times");
-    let times: Vec<&str> = ["queued", "sent", "delivered", "read"].map(|word| times[word].as_str().expect("a time")).into();
+    let times: Vec<&str> =
+        ["queued", "sent", "delivered", "read"].map(|word| times[word].as_str().expect("a time")).into();
     assert!(times.is_sorted(), "{times:?}");
     assert!(messages.iter().all(|it| it["providerMessageId"].as_str().is_some_and(|id| id.starts_with("wamid."))));
     let (said, closes) = (&shown["lastCustomerMessageAt"], &shown["windowClosesAt"]);
@@ -76,7 +81,11 @@ async fn lists_filter_count_and_come_in_pages() {
     dana.put(&first, &json!({ "action": "claim" })).await.ok();
     let names = async |query: &str| -> Vec<String> {
         let rows = dana.get(&format!("/api/conversations?{query}")).await.ok();
-        rows.as_array().expect("a list").iter().map(|it| it["customerName"].as_str().unwrap_or_default().to_owned()).collect()
+        rows.as_array()
+            .expect("a list")
+            .iter()
+            .map(|it| it["customerName"].as_str().unwrap_or_default().to_owned())
+            .collect()
     };
     assert_eq!(names("").await, ["Noa", "Tal", "Omer"], "the liveliest first");
     assert_eq!(names("status=claimed").await, ["Noa"]);
@@ -97,7 +106,10 @@ async fn lists_filter_count_and_come_in_pages() {
     let last = dana.get(&format!("/api/conversations?limit=2&cursor={cursor}")).await;
     assert!(last.header("x-next-cursor").is_none() && last.header("x-status-counts").is_none());
     let last = last.ok();
-    assert_eq!((last[0]["customerName"].as_str(), last[0].get("stats"), last[0].get("flowRun")), (Some("Omer"), None, None));
+    assert_eq!(
+        (last[0]["customerName"].as_str(), last[0].get("stats"), last[0].get("flowRun")),
+        (Some("Omer"), None, None)
+    );
     for bad in ["status=lost", "limit=0", "limit=500", "cursor=x", "flowId=7"] {
         refused(&dana.get(&format!("/api/conversations?{bad}")).await, 400, "invalid_request");
     }
@@ -110,14 +122,16 @@ async fn a_claimed_conversation_is_a_persons_until_it_is_released() {
     let (dana, path) = echoing(&app).await;
     let handle = async |action: &str| dana.put(&path, &json!({ "action": action })).await.ok();
     let claimed = handle("claim").await;
-    assert_eq!((&claimed["status"], &claimed["claimedBy"], &claimed["version"]), (&json!("claimed"), &json!(dana.id), &json!(2)));
+    assert_eq!(
+        (&claimed["status"], &claimed["claimedBy"], &claimed["version"]),
+        (&json!("claimed"), &json!(dana.id), &json!(2))
+    );
     assert_eq!(handle("claim").await["version"], 2, "what is so already stays so");
     app.customer_writes(PHONE, "anybody there?").await;
-    eventually("the message", async || {
-        (dana.get(&path).await.ok()["lastMessage"] == "anybody there?").then_some(())
-    })
-    .await;
-    let reply = dana.post(&format!("{path}/reply"), &json!({ "messageType": "text", "text": "A person here" })).await.ok();
+    eventually("the message", async || (dana.get(&path).await.ok()["lastMessage"] == "anybody there?").then_some(()))
+        .await;
+    let reply =
+        dana.post(&format!("{path}/reply"), &json!({ "messageType": "text", "text": "A person here" })).await.ok();
     assert_eq!((&reply["success"], &reply["windowOpen"]), (&json!(true), &json!(true)));
     let released = handle("release").await;
     assert_eq!((&released["status"], &released["claimedBy"]), (&json!("active"), &Value::Null));
@@ -156,19 +170,32 @@ async fn people_send_texts_media_templates_and_more() {
     let reply = format!("{path}/reply");
     for (body, kind, part) in [
         (json!({ "messageType": "text", "text": "Hello! How can I help you?" }), "text", "How can I help"),
-        (json!({ "messageType": "image", "mediaUrl": "https://example.com/photo.jpg", "caption": "Here" }), "image", "photo.jpg"),
+        (
+            json!({ "messageType": "image", "mediaUrl": "https://example.com/photo.jpg", "caption": "Here" }),
+            "image",
+            "photo.jpg",
+        ),
         (
             json!({ "messageType": "template", "templateName": "order_update", "templateLanguage": "en", "templateParams": ["ORD-1", "Shipped"] }),
             "template",
             "Shipped",
         ),
-        (json!({ "messageType": "location", "latitude": 32.1, "longitude": 34.8, "name": "Office" }), "location", "Office"),
-        (json!({ "messageType": "buttons", "text": "Well?", "buttons": [{ "id": "y", "title": "Yes" }] }), "interactive", "Yes"),
+        (
+            json!({ "messageType": "location", "latitude": 32.1, "longitude": 34.8, "name": "Office" }),
+            "location",
+            "Office",
+        ),
+        (
+            json!({ "messageType": "buttons", "text": "Well?", "buttons": [{ "id": "y", "title": "Yes" }] }),
+            "interactive",
+            "Yes",
+        ),
     ] {
         let answer = dana.post(&reply, &body).await.ok();
         let wamid = answer["messageId"].as_str().expect("an id");
         let shown = app.phone_shows(PHONE).await;
-        let on_phone = shown.iter().find(|it| it["wamid"] == wamid).unwrap_or_else(|| panic!("{kind} {wamid}: {shown:?}"));
+        let on_phone =
+            shown.iter().find(|it| it["wamid"] == wamid).unwrap_or_else(|| panic!("{kind} {wamid}: {shown:?}"));
         assert_eq!((&on_phone["type"], answer["windowOpen"].as_bool()), (&json!(kind), Some(true)));
         assert!(on_phone["content"].to_string().contains(part), "{on_phone}");
     }
@@ -193,9 +220,11 @@ async fn people_send_texts_media_templates_and_more() {
 async fn outside_the_window_only_templates_leave() {
     let app = TestApp::start().await;
     let dana = app.account("dana").await;
-    let flow = drawflow(&[("1", "trigger_outbound", json!({}), &["2"]), ("2", "send_text", json!({ "text": "Later" }), &[])]);
+    let flow =
+        drawflow(&[("1", "trigger_outbound", json!({}), &["2"]), ("2", "send_text", json!({ "text": "Later" }), &[])]);
     let flow = dana.has_line().await.has_flow("Out", &flow).await;
-    let start = json!({ "phone": PHONE, "flowId": flow, "templateName": "hello", "data": { "templateLanguage": "he" } });
+    let start =
+        json!({ "phone": PHONE, "flowId": flow, "templateName": "hello", "data": { "templateLanguage": "he" } });
     dana.post("/api/webhook/outbound", &start).await.ok();
     let path = path_of(&dana.conversation_with(PHONE).await);
     let shown = dana.get(&path).await.ok();

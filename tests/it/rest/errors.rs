@@ -10,7 +10,14 @@ use uuid::Uuid;
 use super::refused;
 
 /// A call with these bytes.
-async fn raw(app: &TestApp, method: Method, path: &str, kind: Option<&str>, body: Vec<u8>, token: Option<&str>) -> Answer {
+async fn raw(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    kind: Option<&str>,
+    body: Vec<u8>,
+    token: Option<&str>,
+) -> Answer {
     let mut request = app.http.request(method, format!("{}{path}", app.base));
     if let Some(kind) = kind {
         request = request.header("content-type", kind);
@@ -64,7 +71,9 @@ async fn bodies_that_are_none() {
     let token = cookie(&app).await;
     let json = Some("application/json");
     let post = async |kind, body: Vec<u8>| raw(&app, Method::POST, "/api/flows", kind, body, Some(&token)).await;
-    for body in ["", "{", "{\"name\": }", "nonsense", "{\"name\": \"a\"} {}", "\u{feff}{}", "null", "7", "\"text\"", "[]"] {
+    for body in
+        ["", "{", "{\"name\": }", "nonsense", "{\"name\": \"a\"} {}", "\u{feff}{}", "null", "7", "\"text\"", "[]"]
+    {
         refused(&post(json, body.into()).await, 400, "invalid_request");
     }
     refused(&post(json, vec![b'"', 0xff, 0xfe, b'"']).await, 400, "invalid_request");
@@ -83,14 +92,16 @@ async fn bodies_that_are_too_large() {
     let app = TestApp::start().await;
     let token = cookie(&app).await;
     let large = |bytes: usize| format!("{{\"name\": \"{}\"}}", "x".repeat(bytes)).into_bytes();
-    let post = async |path, body: Vec<u8>| raw(&app, Method::POST, path, Some("application/json"), body, Some(&token)).await;
+    let post =
+        async |path, body: Vec<u8>| raw(&app, Method::POST, path, Some("application/json"), body, Some(&token)).await;
     refused(&post("/api/flows", large(1 << 20)).await, 413, "too_large");
     refused(&post("/api/flows", large((1 << 20) - 100)).await, 400, "invalid_request");
     let secret = app.config.meta.app_secret.as_ref().expect("a secret").expose().clone();
     let deliver = async |body: Vec<u8>| app.deliver_bytes(&body, Some(&signature(&secret, &body))).await;
     refused(&deliver(large(3 << 20)).await, 413, "too_large");
     deliver(large((3 << 20) - 100)).await.ok();
-    let journal: i64 = sqlx::query_scalar("select count(*) from webhook_journal").fetch_one(&app.database.pool).await.expect("rows");
+    let journal: i64 =
+        sqlx::query_scalar("select count(*) from webhook_journal").fetch_one(&app.database.pool).await.expect("rows");
     assert_eq!(journal, 1);
 }
 
@@ -98,12 +109,19 @@ async fn bodies_that_are_too_large() {
 async fn ids_and_parameters_that_are_none() {
     let app = TestApp::start().await;
     let admin = app.admin().await;
-    for path in ["/api/flows/7", "/api/conversations/x", "/api/users/-", "/api/flows/00000000-0000-0000-0000-000000000000"] {
+    for path in
+        ["/api/flows/7", "/api/conversations/x", "/api/users/-", "/api/flows/00000000-0000-0000-0000-000000000000"]
+    {
         refused(&admin.get(path).await, 404, "not_found");
     }
     let unknown = admin.get("/api/flows/7").await;
     assert_eq!(unknown.body, admin.get(&format!("/api/flows/{}", Uuid::new_v4())).await.body);
-    for path in ["/api/conversations?limit=many", "/api/flows?userId=me", "/api/leads?limit=-1", "/api/conversations?stats=perhaps"] {
+    for path in [
+        "/api/conversations?limit=many",
+        "/api/flows?userId=me",
+        "/api/leads?limit=-1",
+        "/api/conversations?stats=perhaps",
+    ] {
         refused(&admin.get(path).await, 400, "invalid_request");
     }
 }
@@ -122,7 +140,12 @@ async fn a_null_character_is_no_servers_fault() {
     let mut graph = echo();
     graph["drawflow"]["Home"]["data"]["2"]["data"]["note"] = json!("a\0b");
     assert_handled(&admin.put(&path, &json!({ "drawflowData": graph })).await);
-    for lead in [json!({ "name": "a\0b" }), json!({ "fields": { "a\0": 1 } }), json!({ "tags": ["\0"] }), json!({ "source": "\0" })] {
+    for lead in [
+        json!({ "name": "a\0b" }),
+        json!({ "fields": { "a\0": 1 } }),
+        json!({ "tags": ["\0"] }),
+        json!({ "source": "\0" }),
+    ] {
         let mut lead = lead;
         lead["phone"] = json!("+972501234567");
         assert_handled(&admin.post("/api/leads", &lead).await);
@@ -148,8 +171,10 @@ async fn operations(app: &TestApp) -> Vec<(Method, String, Value)> {
     let document = app.call(Method::GET, "/openapi.json", None, &[]).await.ok();
     let mut found = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
-        let filled: Vec<String> =
-            path.split('/').map(|part| if part.starts_with('{') { Uuid::new_v4().to_string() } else { part.to_owned() }).collect();
+        let filled: Vec<String> = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { Uuid::new_v4().to_string() } else { part.to_owned() })
+            .collect();
         for (method, operation) in operations.as_object().expect("operations") {
             let method = method.to_uppercase().parse().expect("a method");
             found.push((method, filled.join("/"), operation.clone()));
@@ -172,12 +197,24 @@ async fn every_operation_that_is_not_public_asks_who_calls() {
         let body = json!({});
         let body = (method != Method::GET && method != Method::DELETE).then_some(&body);
         refused(&app.call(method.clone(), &path, body, &[]).await, 401, "unauthorized");
-        let forged = app.call(method, &path, body, &[("authorization", "Bearer a.b.c"), ("cookie", "wdf_token=x")]).await;
+        let forged =
+            app.call(method, &path, body, &[("authorization", "Bearer a.b.c"), ("cookie", "wdf_token=x")]).await;
         refused(&forged, 401, "unauthorized");
         guarded += 1;
     }
     public.sort_unstable();
-    assert_eq!(public, ["createApiToken", "login", "receiveWhatsappWebhook", "sendLeadToFlow", "triggerFlow", "triggerFlowByQuery", "verifyWhatsappWebhook"]);
+    assert_eq!(
+        public,
+        [
+            "createApiToken",
+            "login",
+            "receiveWhatsappWebhook",
+            "sendLeadToFlow",
+            "triggerFlow",
+            "triggerFlowByQuery",
+            "verifyWhatsappWebhook"
+        ]
+    );
     assert!(guarded >= 20, "{guarded}");
 }
 
@@ -189,7 +226,13 @@ async fn administrators_operations_are_closed_to_others() {
     let new = json!({ "username": "second", "password": "correct horse", "email": "s@example.com" });
     refused(&dana.post("/api/users", &new).await, 403, "forbidden");
     let admin = app.admin().await;
-    refused(&admin.post("/api/users", &json!({ "username": "dana", "password": "correct horse", "email": "d@example.com" })).await, 409, "username_taken");
+    refused(
+        &admin
+            .post("/api/users", &json!({ "username": "dana", "password": "correct horse", "email": "d@example.com" }))
+            .await,
+        409,
+        "username_taken",
+    );
     let other = json!({ "name": "Cross" });
     let token = cookie(&app).await;
     let headers = [("cookie", token.as_str()), ("origin", "https://evil.example")];

@@ -34,7 +34,8 @@ async fn a_flow_is_made_shown_changed_and_deleted() {
     let made = dana.post("/api/flows", &json!({ "name": "Support", "description": "Answers" })).await;
     assert_eq!(made.status.as_u16(), 201);
     let made = made.ok();
-    let expected = json!({ "name": "Support", "description": "Answers", "status": "draft", "version": 0, "warnings": [] });
+    let expected =
+        json!({ "name": "Support", "description": "Answers", "status": "draft", "version": 0, "warnings": [] });
     for (name, value) in expected.as_object().expect("members") {
         assert_eq!(&made[name], value, "{made}");
     }
@@ -131,7 +132,10 @@ async fn everything_wrong_with_a_graph_is_told_at_once() {
     ]);
     let flow = json!({ "name": "Endless", "status": "active", "drawflowData": looping });
     let refusal = refused(&dana.post("/api/flows", &flow).await, 400, "invalid_request");
-    assert!(refusal["problems"][0]["reason"].as_str().is_some_and(|reason| reason.contains("never waits")), "{refusal}");
+    assert!(
+        refusal["problems"][0]["reason"].as_str().is_some_and(|reason| reason.contains("never waits")),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -140,12 +144,19 @@ async fn fields_nobody_knows_and_names_nobody_wants_are_refused() {
     let dana = app.account("dana").await;
     let unknown = dana.post("/api/flows", &json!({ "name": "A", "colour": "red", "sise": 3 })).await;
     let refusal = refused(&unknown, 400, "invalid_request");
-    assert_eq!((&refusal["problems"][0]["field"], &refusal["problems"][1]["field"]), (&json!("colour"), &json!("sise")));
-    for wrong in [json!({}), json!({ "name": "" }), json!({ "name": "x".repeat(201) }), json!({ "name": 7 }), json!([])] {
+    assert_eq!(
+        (&refusal["problems"][0]["field"], &refusal["problems"][1]["field"]),
+        (&json!("colour"), &json!("sise"))
+    );
+    for wrong in [json!({}), json!({ "name": "" }), json!({ "name": "x".repeat(201) }), json!({ "name": 7 }), json!([])]
+    {
         refused(&dana.post("/api/flows", &wrong).await, 400, "invalid_request");
     }
     let wrong = json!({ "name": "A", "status": "running" });
-    assert_eq!(refused(&dana.post("/api/flows", &wrong).await, 400, "invalid_request")["problems"][0]["field"], "status");
+    assert_eq!(
+        refused(&dana.post("/api/flows", &wrong).await, 400, "invalid_request")["problems"][0]["field"],
+        "status"
+    );
     assert_eq!(dana.get("/api/flows").await.ok(), json!([]));
 }
 
@@ -162,8 +173,7 @@ async fn activation_publishes_what_changed_and_warns_of_what_is_odd() {
     dana.put(&path, &json!({ "status": "paused" })).await.ok();
     assert_eq!(dana.put(&path, &active).await.ok()["version"], 1, "nothing changed, nothing is published");
     let mut graph = question("See you");
-    graph["drawflow"]["Home"]["data"]["9"] =
-        json!({ "id": 9, "name": "made_up", "data": {}, "inputs": {}, "outputs": {}, "class": "", "html": "", "pos_x": 0, "pos_y": 0 });
+    graph["drawflow"]["Home"]["data"]["9"] = json!({ "id": 9, "name": "made_up", "data": {}, "inputs": {}, "outputs": {}, "class": "", "html": "", "pos_x": 0, "pos_y": 0 });
     let second = dana.put(&path, &json!({ "drawflowData": graph, "status": "active" })).await.ok();
     assert_eq!(second["version"], 2);
     let warned: Vec<&Value> = second["warnings"].as_array().expect("warnings").iter().map(|it| &it["nodeId"]).collect();

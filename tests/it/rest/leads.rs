@@ -27,9 +27,16 @@ async fn a_lead_is_captured_once_and_then_added_to() {
     }
     let again = dana.post("/api/leads", &lead).await;
     assert_eq!((again.status.as_u16(), again.body), (200, made.clone()), "the same facts twice change nothing");
-    let more = tell(&dana, json!({ "phone": "+972-50-123-4567", "source": "elsewhere", "fields": { "city": "Haifa" }, "tags": ["vip"] })).await;
+    let more = tell(
+        &dana,
+        json!({ "phone": "+972-50-123-4567", "source": "elsewhere", "fields": { "city": "Haifa" }, "tags": ["vip"] }),
+    )
+    .await;
     assert_eq!((&more["id"], &more["source"], &more["name"]), (&made["id"], &json!("website"), &json!("John")));
-    assert_eq!((&more["fields"], &more["tags"]), (&json!({ "product": "Premium", "city": "Haifa" }), &json!(["warm", "vip"])));
+    assert_eq!(
+        (&more["fields"], &more["tags"]),
+        (&json!({ "product": "Premium", "city": "Haifa" }), &json!(["warm", "vip"]))
+    );
     for spelling in ["%2B972501234567", "+972501234567", "972501234567"] {
         assert_eq!(dana.get(&format!("/api/leads/{spelling}")).await.ok(), more, "{spelling}");
     }
@@ -42,7 +49,10 @@ async fn a_lead_changes_by_its_phone() {
     tell(&dana, json!({ "phone": PHONE, "name": "John", "fields": { "a": 1, "b": 2 }, "tags": ["cold", "old"] })).await;
     let update = json!({ "status": "qualified", "email": "j@example.com", "fields": { "a": null, "c": [3] }, "tags": ["hot"], "removeTags": ["cold"] });
     let changed = dana.put("/api/leads/%2B972501234567", &update).await.ok();
-    assert_eq!((&changed["status"], &changed["email"], &changed["name"]), (&json!("qualified"), &json!("j@example.com"), &json!("John")));
+    assert_eq!(
+        (&changed["status"], &changed["email"], &changed["name"]),
+        (&json!("qualified"), &json!("j@example.com"), &json!("John"))
+    );
     assert_eq!((&changed["fields"], &changed["tags"]), (&json!({ "b": 2, "c": [3] }), &json!(["old", "hot"])));
     assert_eq!(dana.put("/api/leads/972501234567", &json!({ "status": "won" })).await.ok()["status"], "won");
     refused(&dana.put("/api/leads/+972500000000", &json!({ "status": "won" })).await, 404, "not_found");
@@ -55,7 +65,8 @@ async fn leads_are_listed_searched_and_paged() {
     let app = TestApp::start().await;
     let dana = app.account("dana").await;
     for (n, status) in [(1, "new"), (2, "won"), (3, "new")] {
-        tell(&dana, json!({ "phone": format!("+97250000000{n}"), "name": format!("Lead {n}"), "status": status })).await;
+        tell(&dana, json!({ "phone": format!("+97250000000{n}"), "name": format!("Lead {n}"), "status": status }))
+            .await;
     }
     let names = async |query: &str| -> Vec<String> {
         let rows = dana.get(&format!("/api/leads{query}")).await.ok();

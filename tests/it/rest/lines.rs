@@ -19,9 +19,20 @@ fn line(extra: Value) -> Value {
 /// Every row of these tables, as text.
 async fn stored(app: &TestApp) -> String {
     let mut all = String::new();
-    for table in ["whatsapp_lines", "events", "outbox", "jobs", "audit_entries", "webhook_journal", "conversation_view", "message_view"] {
-        let rows: Vec<String> =
-            sqlx::query_scalar(&format!("select t::text from {table} t")).fetch_all(&app.database.pool).await.expect("rows");
+    for table in [
+        "whatsapp_lines",
+        "events",
+        "outbox",
+        "jobs",
+        "audit_entries",
+        "webhook_journal",
+        "conversation_view",
+        "message_view",
+    ] {
+        let rows: Vec<String> = sqlx::query_scalar(&format!("select t::text from {table} t"))
+            .fetch_all(&app.database.pool)
+            .await
+            .expect("rows");
         all.push_str(&rows.join("\n"));
     }
     all
@@ -47,11 +58,18 @@ async fn a_line_is_saved_shown_and_changed_without_its_secrets() {
     let mut changed = line(json!({ "displayPhoneNumber": "+1 555 222 3333" }));
     changed.as_object_mut().expect("members").remove("accessToken");
     let changed = dana.post(SETTINGS, &changed).await.ok();
-    assert_eq!((&changed["displayPhoneNumber"], &changed["accessTokenLast4"]), (&json!("+1 555 222 3333"), &json!("Q7zX")));
-    let second = dana.post(SETTINGS, &line(json!({ "phoneNumberId": "300000000000003", "isPrimary": true, "coexistence": true }))).await.ok();
+    assert_eq!(
+        (&changed["displayPhoneNumber"], &changed["accessTokenLast4"]),
+        (&json!("+1 555 222 3333"), &json!("Q7zX"))
+    );
+    let second = dana
+        .post(SETTINGS, &line(json!({ "phoneNumberId": "300000000000003", "isPrimary": true, "coexistence": true })))
+        .await
+        .ok();
     assert_eq!((&second["isPrimary"], &second["coexistence"]), (&json!(true), &json!(true)));
     let list = dana.get(SETTINGS).await.ok();
-    let primary: Vec<_> = list.as_array().expect("a list").iter().map(|it| json!([it["phoneNumberId"], it["isPrimary"]])).collect();
+    let primary: Vec<_> =
+        list.as_array().expect("a list").iter().map(|it| json!([it["phoneNumberId"], it["isPrimary"]])).collect();
     assert_eq!(json!(primary), json!([["300000000000003", true], [LINE, false]]), "one is primary");
 }
 

@@ -70,7 +70,17 @@ fn body_of(operation: &str) -> Option<Value> {
 /// All that is kept, but for sessions.
 async fn kept(app: &TestApp) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["events", "users", "whatsapp_lines", "flow_view", "conversation_view", "message_view", "lead_view", "outbox", "contact_identifiers"] {
+    for table in [
+        "events",
+        "users",
+        "whatsapp_lines",
+        "flow_view",
+        "conversation_view",
+        "message_view",
+        "lead_view",
+        "outbox",
+        "contact_identifiers",
+    ] {
         let statement = format!("select t::text from {table} t order by 1");
         let rows: Vec<String> = sqlx::query_scalar(&statement).fetch_all(&app.database.pool).await.expect("rows");
         all.extend(rows);

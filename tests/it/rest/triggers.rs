@@ -19,7 +19,12 @@ const OUTBOUND: &str = "/api/webhook/outbound";
 fn outbound() -> Value {
     drawflow(&[
         ("1", "trigger_outbound", json!({ "requireTemplateWhenWindowClosed": false }), &["2"]),
-        ("2", "send_template", json!({ "templateName": "order", "language": "he", "params": ["{{customerName}}", "{{orderId}}"] }), &["3"]),
+        (
+            "2",
+            "send_template",
+            json!({ "templateName": "order", "language": "he", "params": ["{{customerName}}", "{{orderId}}"] }),
+            &["3"],
+        ),
         ("3", "wait_reply", json!({ "saveAs": "when" }), &["4"]),
         ("4", "send_text", json!({ "text": "{{when}} it is, {{customerName}}" }), &[]),
     ])
@@ -38,7 +43,12 @@ fn by_payload(kind: &str, auth: &Value) -> Value {
                          { "from": "fullName", "to": "name", "required": true }]);
     drawflow(&[
         ("1", kind, json!({ "mapping": mapping, "auth": auth }), &["2"]),
-        ("2", "send_template", json!({ "templateName": "hi", "language": "en", "params": ["{{name}}", "{{product}}"] }), &[]),
+        (
+            "2",
+            "send_template",
+            json!({ "templateName": "hi", "language": "en", "params": ["{{name}}", "{{product}}"] }),
+            &[],
+        ),
     ])
 }
 
@@ -55,7 +65,8 @@ async fn an_outbound_flow_writes_first_and_goes_on_with_the_answer() {
     let flow = dana.has_flow("Out", &outbound()).await;
     let body = json!({ "phone": PHONE, "flowId": flow, "data": { "customerName": "John", "orderId": "ORD-123" } });
     let answer = dana.post(OUTBOUND, &body).await.ok();
-    let expected = json!({ "success": true, "message": format!("Outbound flow triggered for {PHONE}"), "flowId": flow });
+    let expected =
+        json!({ "success": true, "message": format!("Outbound flow triggered for {PHONE}"), "flowId": flow });
     assert_eq!(answer, expected);
     // Without `queue`, the phone shows it by now.
     let shown = app.answers(PHONE).await;
@@ -82,7 +93,10 @@ async fn a_template_goes_first_and_its_answer_continues_the_same_flow() {
     let body = json!({ "phone": PHONE, "flowId": flow, "templateName": "hello_utility", "queue": true, "data": data });
     dana.post(OUTBOUND, &body).await.ok();
     let first = app.wait_for_answers(PHONE, 1).await;
-    assert!(first[0].contains("hello_utility") && first[0].contains("\"he\"") && first[0].contains("123456"), "{first:?}");
+    assert!(
+        first[0].contains("hello_utility") && first[0].contains("\"he\"") && first[0].contains("123456"),
+        "{first:?}"
+    );
     app.customer_writes(PHONE, "yes please").await;
     let second = app.wait_for_answers(PHONE, 2).await;
     assert!(second[1].contains("Good, John: code 123456"), "the catch-all flow stays out of it: {second:?}");
@@ -105,7 +119,10 @@ async fn what_cannot_be_started_is_refused_and_nothing_is_sent() {
     refused(&dana.post(OUTBOUND, &json!({ "phone": PHONE, "flowId": flow, "wait": 1 })).await, 400, "invalid_request");
     let groups = json!({ "phone": PHONE, "flowId": flow, "templateGroupId": "g" });
     refused(&dana.post(OUTBOUND, &groups).await, 400, "template_unknown");
-    let (foreign, unknown) = (eve.post(OUTBOUND, &body(PHONE, &flow)).await, eve.post(OUTBOUND, &body(PHONE, &Uuid::new_v4().to_string())).await);
+    let (foreign, unknown) = (
+        eve.post(OUTBOUND, &body(PHONE, &flow)).await,
+        eve.post(OUTBOUND, &body(PHONE, &Uuid::new_v4().to_string())).await,
+    );
     refused(&foreign, 404, "not_found");
     assert_eq!(foreign.body, unknown.body);
     // Nobody wrote within 24 hours, and no template is named.
@@ -137,11 +154,17 @@ async fn every_way_to_authenticate_admits_its_own_credentials_alone() {
     let (dana, eve) = (dana_with_line(&app).await, app.account("eve").await);
     let body = "{\"phone\": \"+972501234567\",  \"fullName\": \"דנה\", \"product\": \"Premium\"}";
     let (signed, other) = (signature("hush", body.as_bytes()), signature("hush", body.replace("  ", " ").as_bytes()));
-    let (basic, wrong_basic) = (format!("Basic {}", STANDARD.encode("u:p")), format!("Basic {}", STANDARD.encode("u:q")));
+    let (basic, wrong_basic) =
+        (format!("Basic {}", STANDARD.encode("u:p")), format!("Basic {}", STANDARD.encode("u:q")));
     let modes = [
         (json!({ "mode": "api_key", "apiKey": "k1" }), "x-api-key", "k1", "k2"),
         (json!({ "mode": "api_key", "apiKey": "k1", "headerName": "X-Shop-Key" }), "x-shop-key", "k1", ""),
-        (json!({ "mode": "basic", "username": "u", "password": "p" }), "authorization", basic.as_str(), wrong_basic.as_str()),
+        (
+            json!({ "mode": "basic", "username": "u", "password": "p" }),
+            "authorization",
+            basic.as_str(),
+            wrong_basic.as_str(),
+        ),
         (json!({ "mode": "bearer", "token": "t1" }), "authorization", "Bearer t1", "Bearer t2"),
         (json!({ "mode": "hmac", "secret": "hush" }), "x-signature-256", signed.as_str(), other.as_str()),
         (json!({ "mode": "hmac", "secret": "hush" }), "x-signature-256", &signed[7..], &signed[..40]),
@@ -183,7 +206,8 @@ async fn a_query_starts_a_flow_too() {
     refused(&app.call(Method::GET, &path, None, &[]).await, 401, "unauthorized");
     let signed = signature("hush", query.as_bytes());
     let started = app.call(Method::GET, &path, None, &[("x-signature-256", &signed)]).await.ok();
-    let mut variables: Vec<&str> = started["variables"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    let mut variables: Vec<&str> =
+        started["variables"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
     variables.sort_unstable();
     assert_eq!(variables, ["name", "phone", "product"]);
     assert!(app.wait_for_answers(PHONE, 1).await[0].contains("Dana Levi"));
@@ -202,7 +226,8 @@ async fn a_lead_is_captured_and_mapped() {
     let payload = json!({ "phone": "+972 50 123 4567", "fullName": "John Doe", "email": "john@example.com", "source": "website", "product": "Premium" });
     let answer = dana.post(&path, &payload).await.ok();
     assert_eq!(answer["message"], "Lead received and flow started");
-    let mut variables: Vec<&str> = answer["variables"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+    let mut variables: Vec<&str> =
+        answer["variables"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
     variables.sort_unstable();
     assert_eq!(variables, ["email", "name", "phone", "product", "source"]);
     let lead = eventually("the lead", async || {
@@ -241,7 +266,12 @@ async fn thirty_triggers_a_minute_are_enough() {
     }
     let limited = dana.post(OUTBOUND, &body).await;
     refused(&limited, 429, "rate_limited");
-    assert!(limited.header("retry-after").and_then(|text| text.parse::<u64>().ok()).is_some_and(|wait| (1..=60).contains(&wait)));
+    assert!(
+        limited
+            .header("retry-after")
+            .and_then(|text| text.parse::<u64>().ok())
+            .is_some_and(|wait| (1..=60).contains(&wait))
+    );
     let admin = app.admin().await;
     refused(&admin.post(OUTBOUND, &body).await, 404, "not_found");
 }

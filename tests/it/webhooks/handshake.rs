@@ -78,7 +78,8 @@ async fn only_what_is_signed_is_stored() {
 async fn a_line_with_a_secret_of_its_own_is_heard_by_that_alone() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.account("ada").await, app.account("bob").await);
-    let line = |id: &str, secret: &str| json!({ "phoneNumberId": id, "wabaId": "2", "accessToken": "t", "appSecret": secret });
+    let line =
+        |id: &str, secret: &str| json!({ "phoneNumberId": id, "wabaId": "2", "accessToken": "t", "appSecret": secret });
     ada.post("/api/settings/whatsapp", &line("300000000000003", "ada's secret")).await.ok();
     bob.post("/api/settings/whatsapp", &line(LINE, "bob's secret")).await.ok();
     bob.has_flow("Echo", &echo()).await;

@@ -36,8 +36,10 @@ async fn parked(app: &TestApp) -> Vec<(String, Value)> {
 /// Waits until nothing of the journal is left to do.
 async fn all_done(app: &TestApp) {
     eventually("an empty journal", async || {
-        let left: i64 =
-            sqlx::query_scalar("select count(*) from webhook_journal where state = 0").fetch_one(&app.database.pool).await.ok()?;
+        let left: i64 = sqlx::query_scalar("select count(*) from webhook_journal where state = 0")
+            .fetch_one(&app.database.pool)
+            .await
+            .ok()?;
         (left == 0).then_some(())
     })
     .await;
@@ -55,7 +57,11 @@ async fn hebrew_reads_the_same_in_both_spellings() {
     let raw = text_message(PHONE, "wamid.raw", "שלום 👋 \u{200f}עולם").to_string();
     let mut units = [0_u16; 2];
     let escape = |c: char, units: &mut [u16; 2]| -> String {
-        if c.is_ascii() { c.to_string() } else { c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")).collect() }
+        if c.is_ascii() {
+            c.to_string()
+        } else {
+            c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        }
     };
     let escaped: String = raw.replace("wamid.raw", "wamid.escaped").chars().map(|c| escape(c, &mut units)).collect();
     assert!(escaped.is_ascii() && !raw.is_ascii());
@@ -127,7 +133,8 @@ async fn what_nobody_knows_is_kept_and_its_neighbours_are_processed() {
     with(&mut hook, "/messages", messages);
     hook["entry"][0]["changes"][0]["value"]["holograms"] = json!([{ "x": 1 }]);
     let changes = hook["entry"][0]["changes"].as_array_mut().expect("changes");
-    changes.push(json!({ "field": "teleportation", "value": { "metadata": { "phone_number_id": LINE }, "to": "Haifa" } }));
+    changes
+        .push(json!({ "field": "teleportation", "value": { "metadata": { "phone_number_id": LINE }, "to": "Haifa" } }));
     changes.push(json!("nonsense"));
     app.deliver(&hook).await.ok();
     let said = texts(&dana, PHONE, 2).await;
@@ -138,7 +145,10 @@ async fn what_nobody_knows_is_kept_and_its_neighbours_are_processed() {
     assert_eq!(shown["messages"][0]["media"]["hologram"]["beam"], 7, "{shown}");
     let kept = parked(&app).await;
     for part in ["holograms", "teleportation", "wamid.noone", "nonsense"] {
-        assert!(kept.iter().any(|(reason, element)| reason.contains(part) || element.to_string().contains(part)), "{part}: {kept:?}");
+        assert!(
+            kept.iter().any(|(reason, element)| reason.contains(part) || element.to_string().contains(part)),
+            "{part}: {kept:?}"
+        );
     }
 }
 
@@ -183,7 +193,9 @@ async fn a_changed_number_keeps_its_conversation() {
     app.wait_for_answers(old, 1).await;
     let system = json!({ "from": old, "id": "wamid.system", "timestamp": chrono::Utc::now().timestamp().to_string(), "type": "system",
                          "system": { "type": "user_changed_number", "wa_id": new, "body": "User changed" } });
-    let change = envelope(&json!({ "messaging_product": "whatsapp", "metadata": { "phone_number_id": LINE }, "messages": [system] }));
+    let change = envelope(
+        &json!({ "messaging_product": "whatsapp", "metadata": { "phone_number_id": LINE }, "messages": [system] }),
+    );
     app.deliver(&change).await.ok();
     all_done(&app).await;
     app.deliver(&text_message(new, "wamid.after", "after")).await.ok();
@@ -201,6 +213,7 @@ async fn an_unknown_line_is_parked() {
     let kept = parked(&app).await;
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].0.contains(LINE) && kept[0].1.to_string().contains("anybody?"), "{kept:?}");
-    let events: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&app.database.pool).await.expect("rows");
+    let events: i64 =
+        sqlx::query_scalar("select count(*) from events").fetch_one(&app.database.pool).await.expect("rows");
     assert_eq!(events, 0);
 }

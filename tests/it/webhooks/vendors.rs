@@ -26,7 +26,8 @@ async fn deliver_all(files: &[PathBuf]) {
         let answer = app.deliver_bytes(&body, Some(&signature(&secret, &body))).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "{}"), "{name}");
     }
-    let lines: Vec<String> = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).filter(|body| body.contains(LINE)).collect();
+    let lines: Vec<String> =
+        files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).filter(|body| body.contains(LINE)).collect();
     let state = "select count(*) filter (where state = 0), count(*) from webhook_journal";
     eventually("an empty journal", async || {
         let (left, all): (i64, i64) = sqlx::query_as(state).fetch_one(&app.database.pool).await.ok()?;
@@ -40,8 +41,10 @@ async fn deliver_all(files: &[PathBuf]) {
     assert_eq!(panicked, 0);
     app.customer_writes("+972501234567", "still there?").await;
     app.wait_for_answers("+972501234567", 1).await;
-    let halted: Vec<String> =
-        sqlx::query_scalar("select name from projections where status <> 'running'").fetch_all(&app.database.pool).await.expect("rows");
+    let halted: Vec<String> = sqlx::query_scalar("select name from projections where status <> 'running'")
+        .fetch_all(&app.database.pool)
+        .await
+        .expect("rows");
     assert!(halted.is_empty(), "{halted:?}");
     eprintln!("{} payloads, {} of them for our line", files.len(), lines.len());
 }
