@@ -1,5 +1,8 @@
 //! Black-box tests: real Postgres, real HTTP on loopback.
 
 mod architecture;
+mod database;
 mod event_store;
 mod golden;
+mod journal;
+mod outbox;
