@@ -6,3 +6,4 @@ mod event_store;
 mod golden;
 mod journal;
 mod outbox;
+mod projections;
