@@ -5,5 +5,6 @@ mod database;
 mod event_store;
 mod golden;
 mod journal;
+mod kill;
 mod outbox;
 mod projections;
