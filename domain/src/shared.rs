@@ -5,6 +5,7 @@ pub mod content;
 pub mod delivery;
 pub mod ids;
 pub mod inbound;
+pub mod nulls;
 pub mod phone;
 pub mod provider_error;
 pub mod service_window;

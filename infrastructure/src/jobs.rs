@@ -135,7 +135,8 @@ impl Jobs {
             }
             Work::UpdateLead { phone, name, change } => {
                 let LeadChange { status, fields, add_tags, remove_tags } = change;
-                let facts = LeadFacts { name, status, fields, add_tags, remove_tags, ..LeadFacts::default() };
+                let facts =
+                    LeadFacts { profile_name: name, status, fields, add_tags, remove_tags, ..LeadFacts::default() };
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation };
                 self.leads.record(tenant, &cause, phone, facts, Along::default()).await.map(drop)
             }

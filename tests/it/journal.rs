@@ -44,14 +44,19 @@ async fn webhooks_of_a_node_that_is_gone_are_taken_over() {
     with_echo(&app).await;
     let pool = &app.database.pool;
     let (gone, never_seen) = (Uuid::now_v7(), Uuid::now_v7());
-    sqlx::query("insert into nodes values ($1, now() - interval '1 second')").bind(gone).execute(pool).await.expect("a node");
+    sqlx::query("insert into nodes values ($1, now() - interval '1 second')")
+        .bind(gone)
+        .execute(pool)
+        .await
+        .expect("a node");
     journalled(pool, gone, &text_message(ANNA, "wamid.1", "one")).await;
     assert_eq!(app.wait_for_answers(ANNA, 1).await.len(), 1);
     // A node that was declared gone, journalled once more, and died before it could say that it lived.
     journalled(pool, never_seen, &text_message(ANNA, "wamid.2", "two")).await;
     let answers = app.wait_for_answers(ANNA, 2).await;
     assert!(answers[0].contains("echo one") && answers[1].contains("echo two"), "{answers:?}");
-    eventually("a clean journal", async || (count(pool, "webhook_journal where state = 0").await == 0).then_some(())).await;
+    eventually("a clean journal", async || (count(pool, "webhook_journal where state = 0").await == 0).then_some(()))
+        .await;
 }
 
 #[tokio::test]
@@ -65,7 +70,8 @@ async fn webhooks_of_a_node_that_lives_are_left_to_it() {
     journalled(pool, alive, &text_message(ANNA, "wamid.1", "one")).await;
     journalled(pool, gone, &text_message(ANNA, "wamid.2", "two")).await;
     app.wait_for_answers(ANNA, 1).await;
-    let owner: Uuid = sqlx::query_scalar("select owner from webhook_journal where state = 0").fetch_one(pool).await.expect("one row");
+    let owner: Uuid =
+        sqlx::query_scalar("select owner from webhook_journal where state = 0").fetch_one(pool).await.expect("one row");
     assert_eq!(owner, alive);
 }
 
@@ -92,7 +98,8 @@ async fn a_status_that_comes_before_its_message_is_put_off_and_settles() {
         (rows[0]["stats"]["delivered"] == 1).then_some(())
     })
     .await;
-    eventually("a clean journal", async || (count(pool, "webhook_journal where state <> 1").await == 0).then_some(())).await;
+    eventually("a clean journal", async || (count(pool, "webhook_journal where state <> 1").await == 0).then_some(()))
+        .await;
     assert_eq!(count(pool, "parked_elements").await, 0);
 }
 
@@ -113,9 +120,12 @@ async fn what_is_not_understood_is_kept_with_its_reason_and_hurts_no_neighbour()
     app.deliver(&webhook).await.ok();
     app.wait_for_answers(ANNA, 1).await;
     let pool = &app.database.pool;
-    eventually("a parked webhook", async || (count(pool, "webhook_journal where state = 2").await == 1).then_some(())).await;
-    let reasons: Vec<String> =
-        sqlx::query_scalar("select reason from parked_elements order by reason").fetch_all(pool).await.expect("reasons");
+    eventually("a parked webhook", async || (count(pool, "webhook_journal where state = 2").await == 1).then_some(()))
+        .await;
+    let reasons: Vec<String> = sqlx::query_scalar("select reason from parked_elements order by reason")
+        .fetch_all(pool)
+        .await
+        .expect("reasons");
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     assert!(reasons.iter().any(|reason| reason == "no account has the line 999"), "{reasons:?}");
     assert!(reasons.iter().any(|reason| reason.contains("moon_phase")), "{reasons:?}");
@@ -134,7 +144,11 @@ fn a_crash_between_the_journal_and_the_processing_loses_nothing() {
         for n in 0..20 {
             app.deliver(&text_message(&format!("97250000{n:04}"), &format!("wamid.{n}"), "hello")).await.ok();
         }
-        assert_eq!(count(&app.database.pool, "webhook_journal where state = 0").await, 20, "acknowledged, not processed");
+        assert_eq!(
+            count(&app.database.pool, "webhook_journal where state = 0").await,
+            20,
+            "acknowledged, not processed"
+        );
         let place = (app.database.name.clone(), app.database.options.clone());
         std::mem::forget((lock, app));
         place

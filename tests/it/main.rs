@@ -8,3 +8,7 @@ mod journal;
 mod kill;
 mod outbox;
 mod projections;
+
+mod flows;
+mod rest;
+mod webhooks;

@@ -82,6 +82,20 @@ impl TestDatabase {
         Self { name, options, pool }
     }
 
+    /// A fresh, migrated database on a server of its own that waits for the disk, as in production; for benchmarks.
+    pub async fn durable() -> Self {
+        let folder = std::env::temp_dir().join("flowbot-bench-cluster");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let server = embedded_postgres::start(&folder, |line| eprintln!("{line}")).await.expect("a PostgreSQL");
+        let name = format!("flowbot_bench_{:x}", uuid::Uuid::now_v7().as_u128());
+        let mut admin = PgConnection::connect_with(&server.connect_options("postgres")).await.expect("a connection");
+        sqlx::query(&format!("create database {name}")).execute(&mut admin).await.expect("a database");
+        let options = server.connect_options(&name);
+        let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await.expect("a connection");
+        migrations::migrate(&pool).await.expect("the schema");
+        Self { name, options, pool }
+    }
+
     /// As a URL, for another process.
     pub async fn url(&self) -> String {
         let cluster = cluster().await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::http::{StatusCode, header};
+use poem::http::{StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayloadError};
@@ -31,6 +31,10 @@ impl<E: Endpoint> Endpoint for Uniform<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
+        if has_null(request.uri()) {
+            let words = "the address contains the null character, which no text may contain";
+            return Ok(ApiError::invalid("invalid_request", words).into_response());
+        }
         let path = request.uri().path().to_owned();
         match self.inner.call(request).await {
             Ok(response) => Ok(response.into_response()),
@@ -45,6 +49,10 @@ impl<E: Endpoint> Endpoint for Uniform<E> {
             }
         }
     }
+}
+
+fn has_null(uri: &Uri) -> bool {
+    uri.path_and_query().is_some_and(|address| address.as_str().contains("%00"))
 }
 
 impl<E> Uniform<E> {

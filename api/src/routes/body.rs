@@ -4,6 +4,7 @@ mod diagnosis;
 
 use std::ops::Deref;
 
+use domain::shared::nulls::has_null;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::error::{ContentTypeError, ParseRequestPayloadError};
 use poem_openapi::payload::{Json, Payload};
@@ -46,8 +47,23 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
         let bytes = body.take()?.into_vec().await?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
+        without_null(&value)?;
         read(value).map(Self)
     }
+}
+
+/// No text may contain the null character.
+///
+/// # Errors
+/// One does.
+pub fn without_null(value: &Value) -> Result<(), ApiError> {
+    if has_null(value) {
+        return Err(ApiError::invalid(
+            "invalid_request",
+            "the body contains the null character, which no text may contain",
+        ));
+    }
+    Ok(())
 }
 
 fn read<T: ParseFromJSON>(value: Value) -> Result<T> {

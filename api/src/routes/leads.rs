@@ -63,6 +63,7 @@ impl From<LeadRequest> for LeadFacts {
     fn from(lead: LeadRequest) -> Self {
         Self {
             name: lead.name,
+            profile_name: None,
             email: lead.email,
             source: lead.source,
             status: lead.status,
@@ -77,6 +78,7 @@ impl From<LeadUpdate> for LeadFacts {
     fn from(update: LeadUpdate) -> Self {
         Self {
             name: update.name,
+            profile_name: None,
             email: update.email,
             source: None,
             status: update.status,

@@ -11,6 +11,8 @@ use crate::shared::phone::Phone;
 pub struct LeadFacts {
     /// Name, at most 200 characters.
     pub name: Option<String>,
+    /// What the channel calls the person; taken while no name is known.
+    pub profile_name: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
     /// Where it came from; kept from the first time only.

@@ -33,7 +33,8 @@ impl KnownLead {
     fn change(&self, facts: LeadFacts, at: DateTime<Utc>) -> Result<Vec<LeadEvent>, LeadError> {
         facts.check()?;
         let mut events = Vec::new();
-        let name = facts.name.filter(|name| Some(name) != self.name.as_ref());
+        let profile = facts.profile_name.filter(|name| self.name.is_none() && is_name(name));
+        let name = facts.name.or(profile).filter(|name| Some(name) != self.name.as_ref());
         let email = facts.email.filter(|email| Some(email) != self.email.as_ref());
         let mut fields = facts.fields;
         fields.retain(|field, value| match value {
@@ -72,7 +73,7 @@ impl LeadFacts {
         if self.status.as_deref().is_some_and(|status| !is_status(status)) {
             return Err(LeadError::Status);
         }
-        if self.name.as_deref().is_some_and(|name| name.chars().count() > 200) {
+        if self.name.as_deref().is_some_and(|name| !is_name(name)) {
             return Err(LeadError::Name);
         }
         if let Some(email) = self.email.as_deref().filter(|email| !is_email(email)) {
@@ -87,6 +88,10 @@ impl LeadFacts {
         }
         Ok(())
     }
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().count() <= 200
 }
 
 /// Whether a word can be a lead's status.
@@ -144,6 +149,20 @@ mod tests {
             .when(tell.clone())
             .then_expect_events(vec![captured(), named.clone()]);
         Given::with(()).given(vec![captured(), named]).when(tell).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn what_the_channel_calls_them_is_taken_while_no_name_is_known() {
+        let change = |profile: &str| LeadFacts { profile_name: Some(profile.into()), ..Default::default() };
+        let named = |name: &str| LeadEvent::FieldsChanged {
+            name: Some(name.into()),
+            email: None,
+            fields: Default::default(),
+            at: at(),
+        };
+        let tell = |facts| LeadCommand::Change { facts, at: at() };
+        Given::with(()).given(vec![captured()]).when(tell(change("~dana~"))).then_expect_events(vec![named("~dana~")]);
+        Given::with(()).given(vec![captured(), named("Dana")]).when(tell(change("~dana~"))).then_expect_events(vec![]);
     }
 
     #[test]

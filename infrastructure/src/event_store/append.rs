@@ -17,7 +17,7 @@ use crate::event_store::append_sql;
 /// Commands that share one statement at most.
 const BATCH_MAX: usize = 128;
 /// Statements under way at once.
-const WRITERS: usize = 3;
+const WRITERS: usize = 6;
 /// Commands waiting for a writer at most; more wait at the door.
 const QUEUE_MAX: usize = 4_096;
 

@@ -1,11 +1,15 @@
 //! The one statement of an append, for any number of commands.
 
+mod part;
+
 use application::commands::Conclude;
 use application::effects::Effect;
 use application::log::Position;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgExecutor, Row};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, PgExecutor, Row};
 use uuid::Uuid;
 
 use crate::event_store::append::{Append, AppendError, AppendResult};
@@ -13,71 +17,38 @@ use crate::event_store::append::{Append, AppendError, AppendResult};
 /// How long a message may wait to be sent before it is dead: a day.
 const SEND_WITHIN: &str = "24 hours";
 
-/// `refused` holds the commands whose key is known or whose lease is lost: nothing else of them is written.
-/// The final select reads `appended` first, so that the insert into `events` is the statement's first write.
-const APPEND: &str = "
-with taken as (
-    insert into once (tenant_id, key, stream, reference)
-    select k.tenant, k.key, k.stream, k.reference
-      from unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::text[]) as k(command, tenant, key, stream, reference)
-    on conflict do nothing
-    returning tenant_id, key
-), held as (
-    delete from outbox o using unnest($6::int[], $7::bigint[], $8::uuid[]) as c(command, id, token)
-     where o.id = c.id and o.lease_token = c.token
-    returning o.id
-), buried as (
-    update outbox o set state = 4, last_error = b.error, lease_token = null, lease_until = null
-      from unnest($37::int[], $38::bigint[], $39::uuid[], $40::text[]) as b(command, id, token, error)
-     where o.id = b.id and o.lease_token = b.token
-    returning o.id
-), refused as (
-    select k.command, 'key' as reason
-      from unnest($1::int[], $2::uuid[], $3::text[]) as k(command, tenant, key)
-     where not exists (select from taken t where t.tenant_id = k.tenant and t.key = k.key)
-    union all
-    select c.command, 'lease' from unnest($6::int[], $7::bigint[]) as c(command, id)
-     where not exists (select from held h where h.id = c.id)
-    union all
-    select b.command, 'lease' from unnest($37::int[], $38::bigint[]) as b(command, id)
-     where not exists (select from buried d where d.id = b.id)
-), appended as (
-    insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-    select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata
-      from unnest($9::int[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::json[], $16::json[])
-           with ordinality as e(command, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, n)
-     where e.command not in (select command from refused)
-     order by e.n
-    returning aggregate_id, aggregate_type, sequence, log_epoch, transaction_id, global_position
-), marked as (
-    insert into once (tenant_id, key, stream, reference)
-    select m.tenant, m.key, m.stream, m.reference
-      from unnest($17::int[], $18::uuid[], $19::text[], $20::text[], $21::text[]) as m(command, tenant, key, stream, reference)
-     where m.command not in (select command from refused)
-    on conflict do nothing
-), told as (
-    delete from outbox o using unnest($22::uuid[]) as t(message) where o.message_id = t.message
-), sends as (
-    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at)
-    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + $31::interval
-      from unnest($23::int[], $24::uuid[], $25::uuid[], $26::text[], $27::uuid[], $28::smallint[], $29::json[], $30::json[])
-           with ordinality as s(command, tenant, lane, bucket, message, priority, recipient, content, n)
-     where s.command not in (select command from refused)
-     order by s.n
-), later as (
-    insert into jobs (tenant_id, key, work, run_at)
-    select j.tenant, j.key, j.work, j.run_at
-      from unnest($32::int[], $33::uuid[], $34::text[], $35::json[], $36::timestamptz[]) as j(command, tenant, key, work, run_at)
-     where j.command not in (select command from refused)
-    on conflict (key) do update
-       set work = excluded.work, run_at = excluded.run_at, attempts = 0, locked_until = null, lock_token = null, dead = false
-)
-select aggregate_id, aggregate_type, log_epoch, transaction_id::text, global_position, null::int as command, null::text as reason
-  from appended
-union all
-select null, null, null, null, null, command, reason from refused";
+/// A statement in the making: its parts, and the arguments in the order of their numbers.
+struct Statement {
+    parts: Vec<String>,
+    arguments: PgArguments,
+    refusals: Vec<&'static str>,
+}
 
-/// The columns of `APPEND`, filled command by command.
+impl Statement {
+    /// Adds a part, whose `{1}`, `{2}`, … are the next arguments.
+    fn add(
+        &mut self,
+        part: &str,
+        bind: impl FnOnce(&mut PgArguments) -> Result<(), BoxDynError>,
+    ) -> Result<(), sqlx::Error> {
+        let before = self.arguments.len();
+        bind(&mut self.arguments).map_err(sqlx::Error::Encode)?;
+        let mut text = part.to_owned();
+        for (n, number) in (1..).zip(before + 1..=self.arguments.len()) {
+            text = text.replace(&format!("{{{n}}}"), &format!("${number}"));
+        }
+        let unless = if self.refusals.is_empty() { "" } else { part::UNLESS_REFUSED };
+        self.parts.push(text.replace("{unless_refused}", unless));
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let refused = if self.refusals.is_empty() { "" } else { part::REFUSED };
+        format!("with {}\n{}{refused}", self.parts.join(", "), part::APPENDED)
+    }
+}
+
+/// The columns of the statement, filled command by command.
 #[derive(Default)]
 struct Columns {
     once: Keys,
@@ -132,6 +103,53 @@ struct Sends {
     content: Vec<Value>,
 }
 
+impl Keys {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.tenant)?;
+        to.add(self.key)?;
+        to.add(self.stream)?;
+        to.add(self.reference)
+    }
+}
+
+impl Events {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.aggregate_type)?;
+        to.add(self.aggregate_id)?;
+        to.add(self.sequence)?;
+        to.add(self.event_type)?;
+        to.add(self.event_version)?;
+        to.add(self.payload)?;
+        to.add(self.metadata)
+    }
+}
+
+impl Sends {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.tenant)?;
+        to.add(self.lane)?;
+        to.add(self.bucket)?;
+        to.add(self.message)?;
+        to.add(self.priority)?;
+        to.add(self.recipient)?;
+        to.add(self.content)?;
+        to.add(SEND_WITHIN)
+    }
+}
+
+impl Later {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.tenant)?;
+        to.add(self.key)?;
+        to.add(self.work)?;
+        to.add(self.run_at)
+    }
+}
+
 impl Columns {
     fn add(&mut self, command: i32, append: &Append) {
         let (tenant, stream) = (append.stream.tenant.0, append.stream.to_string());
@@ -175,6 +193,46 @@ impl Columns {
         }
     }
 
+    /// The statement that writes them.
+    fn statement(self) -> Result<Statement, sqlx::Error> {
+        let Self { once, held, events, mark, told, sends, later, buried } = self;
+        let mut it = Statement { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new() };
+        if !once.command.is_empty() {
+            it.add(part::KEYS, |to| once.bind(to))?;
+            it.refusals.push(part::KEYS_REFUSED);
+        }
+        if !held.0.is_empty() {
+            it.add(part::LEASES, |to| to.add(held.0).and_then(|()| to.add(held.1)).and_then(|()| to.add(held.2)))?;
+            it.refusals.push(part::LEASES_REFUSED);
+        }
+        if !buried.0.is_empty() {
+            it.add(part::GRAVES, |to| {
+                to.add(buried.0)?;
+                to.add(buried.1)?;
+                to.add(buried.2)?;
+                to.add(buried.3)
+            })?;
+            it.refusals.push(part::GRAVES_REFUSED);
+        }
+        if !it.refusals.is_empty() {
+            it.parts.push(format!("refused as ({})", it.refusals.join(" union all ")));
+        }
+        it.add(part::EVENTS, |to| events.bind(to))?;
+        if !mark.command.is_empty() {
+            it.add(part::MARKS, |to| mark.bind(to))?;
+        }
+        if !told.is_empty() {
+            it.add(part::TOLD, |to| to.add(told))?;
+        }
+        if !sends.command.is_empty() {
+            it.add(part::SENDS, |to| sends.bind(to))?;
+        }
+        if !later.command.is_empty() {
+            it.add(part::LATER, |to| later.bind(to))?;
+        }
+        Ok(it)
+    }
+
     fn add_effect(&mut self, command: i32, tenant: Uuid, n: usize, append: &Append, effect: &Effect) {
         match effect {
             Effect::Send(dispatch) => {
@@ -213,50 +271,8 @@ pub(super) async fn execute(pool: impl PgExecutor<'_>, appends: &[&Append]) -> R
     for (command, append) in (0..).zip(appends) {
         columns.add(command, append);
     }
-    let Columns { once, held, events, mark, told, sends, later, buried } = columns;
-    let rows = sqlx::query(APPEND)
-        .bind(once.command)
-        .bind(once.tenant)
-        .bind(once.key)
-        .bind(once.stream)
-        .bind(once.reference)
-        .bind(held.0)
-        .bind(held.1)
-        .bind(held.2)
-        .bind(events.command)
-        .bind(events.aggregate_type)
-        .bind(events.aggregate_id)
-        .bind(events.sequence)
-        .bind(events.event_type)
-        .bind(events.event_version)
-        .bind(events.payload)
-        .bind(events.metadata)
-        .bind(mark.command)
-        .bind(mark.tenant)
-        .bind(mark.key)
-        .bind(mark.stream)
-        .bind(mark.reference)
-        .bind(told)
-        .bind(sends.command)
-        .bind(sends.tenant)
-        .bind(sends.lane)
-        .bind(sends.bucket)
-        .bind(sends.message)
-        .bind(sends.priority)
-        .bind(sends.recipient)
-        .bind(sends.content)
-        .bind(SEND_WITHIN)
-        .bind(later.command)
-        .bind(later.tenant)
-        .bind(later.key)
-        .bind(later.work)
-        .bind(later.run_at)
-        .bind(buried.0)
-        .bind(buried.1)
-        .bind(buried.2)
-        .bind(buried.3)
-        .fetch_all(pool)
-        .await?;
+    let statement = columns.statement()?;
+    let rows = sqlx::query_with(&statement.text(), statement.arguments).fetch_all(pool).await?;
     let mut results: Vec<AppendResult> = appends.iter().map(|_| Ok(None)).collect();
     for row in rows {
         if let Some(command) = row.try_get::<Option<i32>, _>("command")? {

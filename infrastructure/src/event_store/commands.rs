@@ -71,7 +71,13 @@ where
 
     /// Decides. The log checks events against what they were decided on; a refusal, or nothing to do, it cannot
     /// check, so neither may rest on what was remembered.
-    async fn decide(&self, stream: &StreamId, command: &A::Command, loaded: &mut Loaded<A>, remembered: bool) -> Result<Decided<A>, LoadError> {
+    async fn decide(
+        &self,
+        stream: &StreamId,
+        command: &A::Command,
+        loaded: &mut Loaded<A>,
+        remembered: bool,
+    ) -> Result<Decided<A>, LoadError> {
         let decided = loaded.aggregate.decide(command.clone());
         if !remembered || decided.as_ref().is_ok_and(|events| !events.is_empty()) {
             return Ok(decided);
@@ -212,7 +218,9 @@ where
                     *slot = Some(loaded);
                 }
                 // Whether it went in is not known: the stream is read anew next time.
-                Err(Attempt::Over(error @ (CommandError::Unavailable | CommandError::Internal(_)))) => return Err(error),
+                Err(Attempt::Over(error @ (CommandError::Unavailable | CommandError::Internal(_)))) => {
+                    return Err(error);
+                }
                 settled => {
                     self.snapshot(stream, &mut loaded);
                     *slot = Some(loaded);

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use application::log::{Document, Position};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
+use domain::shared::nulls::without_nulls;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
@@ -182,7 +183,9 @@ async fn store<D: Document>(
             Some(document) => {
                 kept.0.push(tenant);
                 kept.1.push(key);
-                kept.2.push(serde_json::to_value(document).map_err(|error| sqlx::Error::Encode(error.into()))?);
+                let body = serde_json::to_value(document).map_err(|error| sqlx::Error::Encode(error.into()))?;
+                // One null character would halt the projection for everybody.
+                kept.2.push(without_nulls(body));
             }
             None => {
                 gone.0.push(tenant);

@@ -303,8 +303,7 @@ struct Found {
 async fn lock(conn: &mut PgConnection, tenant: TenantId, phone_number_id: &str) -> AppResult<Found> {
     let account = sqlx::query("select from users where id = $1 for no key update").bind(tenant.0);
     account.fetch_optional(&mut *conn).await.map_err(app_error)?.ok_or(AppError::NotFound("user"))?;
-    let sql =
-        "select tenant_id, is_primary, stopped_at is not null from whatsapp_lines where phone_number_id = $1 for update";
+    let sql = "select tenant_id, is_primary, stopped_at is not null from whatsapp_lines where phone_number_id = $1 for update";
     let line: Option<(Uuid, bool, bool)> =
         sqlx::query_as(sql).bind(phone_number_id).fetch_optional(&mut *conn).await.map_err(app_error)?;
     if line.is_some_and(|(owner, ..)| owner != tenant.0) {

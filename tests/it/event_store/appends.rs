@@ -19,7 +19,8 @@ async fn together(log: &Log, appends: Vec<Append>) -> Vec<AppendResult> {
     for (n, primer) in (1_i64..).zip(first) {
         let appender = log.appender.clone();
         primers.push(tokio::spawn(async move { appender.append(primer).await }));
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
         eventually("a writer that waits", async || {
             let count: i64 = sqlx::query_scalar(waiting).fetch_one(&log.database.pool).await.expect("a count");
             (count >= n).then_some(())
@@ -51,7 +52,10 @@ async fn a_key_takes_effect_once_however_many_bring_it() {
         .map(|n| Append { once: vec![key("in:wamid.1")], ..append(&log.stream(n), 0, &[log.captured(n), set("a", 1)]) })
         .collect();
     appends.extend((100..110).map(|n| append(&log.stream(n), 0, &[log.captured(n)])));
-    appends.extend((200..210).map(|n| Append { once: vec![key(&format!("in:{n}"))], ..append(&log.stream(n), 0, &[log.captured(n)]) }));
+    appends.extend(
+        (200..210)
+            .map(|n| Append { once: vec![key(&format!("in:{n}"))], ..append(&log.stream(n), 0, &[log.captured(n)]) }),
+    );
     let results = together(&log, appends).await;
     assert_eq!(outcomes(&results[..20]), (1, 19, 0), "{results:?}");
     assert_eq!(outcomes(&results[20..]), (20, 0, 0), "the neighbours: {results:?}");
@@ -82,7 +86,8 @@ async fn a_key_takes_effect_once_over_several_nodes() {
 async fn a_conflict_in_a_shared_statement_hurts_no_neighbour() {
     let log = Log::empty().await;
     log.appender.append(append(&log.stream(1), 0, &[log.captured(1)])).await.expect("stored");
-    let mut appends: Vec<Append> = (2..40).map(|n| append(&log.stream(n), 0, &[log.captured(n), set("a", 1)])).collect();
+    let mut appends: Vec<Append> =
+        (2..40).map(|n| append(&log.stream(n), 0, &[log.captured(n), set("a", 1)])).collect();
     appends.insert(17, append(&log.stream(1), 0, &[set("late", true)]));
     let results = together(&log, appends).await;
     assert!(matches!(results[17], Err(AppendError::Conflict)), "{:?}", results[17]);
@@ -97,7 +102,12 @@ async fn a_lost_lease_writes_nothing() {
     let lost = Some(Conclude::Leased { id, token: Uuid::new_v4() });
     let buried = Some(Conclude::Buried { id, token: Uuid::new_v4(), error: "no".into() });
     for conclude in [lost, buried] {
-        let with_key = Append { once: vec![key("k")], mark: vec![key("m")], conclude, ..append(&log.stream(1), 0, &[log.captured(1)]) };
+        let with_key = Append {
+            once: vec![key("k")],
+            mark: vec![key("m")],
+            conclude,
+            ..append(&log.stream(1), 0, &[log.captured(1)])
+        };
         let result = log.appender.append(with_key).await;
         assert!(matches!(result, Err(AppendError::LeaseLost)), "{result:?}");
     }
@@ -110,9 +120,13 @@ async fn a_known_key_leaves_the_lease_and_the_other_key_alone() {
     let log = Log::empty().await;
     let token = Uuid::new_v4();
     let id = log.in_flight(token).await;
-    log.appender.append(Append { once: vec![key("known")], ..append(&log.stream(1), 0, &[log.captured(1)]) }).await.expect("stored");
+    log.appender
+        .append(Append { once: vec![key("known")], ..append(&log.stream(1), 0, &[log.captured(1)]) })
+        .await
+        .expect("stored");
     let conclude = Some(Conclude::Leased { id, token });
-    let refused = Append { once: vec![key("new"), key("known")], conclude, ..append(&log.stream(2), 0, &[log.captured(2)]) };
+    let refused =
+        Append { once: vec![key("new"), key("known")], conclude, ..append(&log.stream(2), 0, &[log.captured(2)]) };
     let results = together(&log, vec![refused]).await;
     assert!(matches!(results[0], Err(AppendError::KeyTaken)), "{results:?}");
     assert_eq!(log.count("outbox").await, 1);
@@ -125,7 +139,12 @@ async fn everything_of_a_command_goes_in_with_its_events() {
     let token = Uuid::new_v4();
     let id = log.in_flight(token).await;
     let conclude = Some(Conclude::Leased { id, token });
-    let whole = Append { once: vec![key("k")], mark: vec![key("m")], conclude, ..append(&log.stream(1), 0, &[log.captured(1)]) };
+    let whole = Append {
+        once: vec![key("k")],
+        mark: vec![key("m")],
+        conclude,
+        ..append(&log.stream(1), 0, &[log.captured(1)])
+    };
     log.appender.append(whole).await.expect("the insert into events is the statement's first write");
     assert_eq!((log.count("events").await, log.count("once").await, log.count("outbox").await), (1, 2, 0));
 }
@@ -145,10 +164,14 @@ async fn events_are_never_changed() {
 #[tokio::test]
 async fn an_append_is_the_first_write_of_its_transaction() {
     let log = Log::empty().await;
-    let insert = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let insert =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                   values ('lead', 'a/b', $1, 'lead.captured', '1', '{}', '{}')";
     let mut late = log.database.pool.begin().await.expect("a transaction");
-    sqlx::query("insert into audit_entries (actor, action, subject, details) values ('a', 'b', 'c', '{}')").execute(&mut *late).await.expect("a write");
+    sqlx::query("insert into audit_entries (actor, action, subject, details) values ('a', 'b', 'c', '{}')")
+        .execute(&mut *late)
+        .await
+        .expect("a write");
     let error = sqlx::query(insert).bind(1_i64).execute(&mut *late).await.expect_err("too late");
     let code = error.as_database_error().and_then(|it| it.code().map(|code| code.into_owned()));
     assert_eq!(code.as_deref(), Some("25001"), "{error}");

@@ -41,7 +41,8 @@ async fn reached(written: &AtomicU32, wanted: u32) {
 
 /// Takes its transaction id and position now and commits once the others have gone on; every third gives up.
 async fn dawdle(pool: PgPool, n: u32, written: Arc<AtomicU32>) {
-    let insert = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let insert =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                   values ('slow', $1, 1, 'slow', '1', '{}', '{}')";
     reached(&written, n * 60).await;
     let mut transaction = pool.begin().await.expect("a transaction");
@@ -67,7 +68,10 @@ async fn read_all(pool: PgPool, wanted: usize) -> Vec<RawEvent> {
         assert!(began.elapsed() < Duration::from_secs(60), "{} of {wanted} events", seen.len());
         ticks.tick().await;
     }
-    assert!(read_log(&mut connection, cursor, 200, &["lead", "slow"]).await.expect("a page").is_empty(), "nothing is left");
+    assert!(
+        read_log(&mut connection, cursor, 200, &["lead", "slow"]).await.expect("a page").is_empty(),
+        "nothing is left"
+    );
     seen
 }
 

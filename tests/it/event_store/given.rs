@@ -49,7 +49,12 @@ impl Log {
 
     /// What captures the n-th lead, and nothing else.
     pub fn capture(&self, n: u32) -> LeadCommand {
-        LeadCommand::Tell { id: Lead::id_of(self.tenant, &phone(n)), phone: phone(n), facts: LeadFacts::default(), at: at() }
+        LeadCommand::Tell {
+            id: Lead::id_of(self.tenant, &phone(n)),
+            phone: phone(n),
+            facts: LeadFacts::default(),
+            at: at(),
+        }
     }
 
     pub fn captured(&self, n: u32) -> LeadEvent {

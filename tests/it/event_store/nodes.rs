@@ -25,9 +25,10 @@ async fn of_sixteen_commits_on_one_version_one_goes_in() {
     for store in &stores {
         contexts.push(store.load_aggregate(&stream).await.expect("nothing yet"));
     }
-    let commits = stores.iter().zip(contexts).map(|(store, context)| {
-        store.commit(vec![log.captured(1), set("a", 1)], context, HashMap::new())
-    });
+    let commits = stores
+        .iter()
+        .zip(contexts)
+        .map(|(store, context)| store.commit(vec![log.captured(1), set("a", 1)], context, HashMap::new()));
     let results = join_all(commits).await;
     let conflicts = results.iter().filter(|it| matches!(it, Err(AggregateError::AggregateConflict))).count();
     let stored = results.iter().filter(|it| it.is_ok()).count();
@@ -40,7 +41,8 @@ async fn commands_of_two_nodes_on_one_stream_all_count() {
     let log = Log::empty().await;
     let (stream, nodes) = (log.stream(1), [log.node(), log.node()]);
     nodes[0].run(&stream, &cause(), log.capture(1), Along::default()).await.expect("captured");
-    let bad = LeadCommand::Change { facts: LeadFacts { email: Some("no address".into()), ..Default::default() }, at: at() };
+    let bad =
+        LeadCommand::Change { facts: LeadFacts { email: Some("no address".into()), ..Default::default() }, at: at() };
     let commands = (0..32_usize).map(|n| {
         let command = if n % 8 == 7 { bad.clone() } else { sets(&format!("f{n}"), n) };
         let (node, stream) = (&nodes[n % 2], stream.clone());

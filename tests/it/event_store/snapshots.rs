@@ -129,7 +129,11 @@ async fn a_snapshot_and_the_events_after_it_give_what_all_events_give_wherever_i
     let facts = prop_oneof![
         ("[a-d]", 0..9).prop_map(|(name, value)| set(&name, value)),
         "[a-d]".prop_map(|name| set(&name, serde_json::Value::Null)),
-        ("[a-c]", "[a-c]").prop_map(|(to, tag)| LeadEvent::TagsChanged { added: vec![tag], removed: vec![to], at: at() }),
+        ("[a-c]", "[a-c]").prop_map(|(to, tag)| LeadEvent::TagsChanged {
+            added: vec![tag],
+            removed: vec![to],
+            at: at()
+        }),
         "[a-e]".prop_map(|to| LeadEvent::StatusChanged { from: "new".to_owned(), to, at: at() }),
     ];
     let histories = proptest::collection::vec(facts, 20..30);

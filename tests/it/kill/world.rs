@@ -138,7 +138,8 @@ async fn deliver(http: &reqwest::Client, base: &watch::Receiver<String>, webhook
     let signature = signature(SANDBOX_APP_SECRET, &body);
     loop {
         let url = format!("{}/api/webhook/whatsapp", base.borrow().clone());
-        let request = http.post(url).header("content-type", "application/json").header("x-hub-signature-256", &signature);
+        let request =
+            http.post(url).header("content-type", "application/json").header("x-hub-signature-256", &signature);
         if let Ok(answer) = request.body(body.clone()).send().await
             && answer.status().is_success()
         {

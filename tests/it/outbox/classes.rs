@@ -22,7 +22,10 @@ fn refuses(customer: &'static str, code: i64, times: usize) -> impl Fn(&Call) ->
 
 fn place(calls: &[Call], customer: &str, text: &str, times: usize) -> usize {
     let wanted = |call: &Call| call.to.ends_with(customer) && call.text == text && call.times == times;
-    calls.iter().position(wanted).unwrap_or_else(|| panic!("`{text}` to {customer} for the {times}. time in {calls:#?}"))
+    calls
+        .iter()
+        .position(wanted)
+        .unwrap_or_else(|| panic!("`{text}` to {customer} for the {times}. time in {calls:#?}"))
 }
 
 #[tokio::test]

@@ -36,7 +36,9 @@ async fn a_line_that_hangs_holds_up_no_other() {
     let stage = Stage::set().await;
     let gate = Arc::new(Semaphore::new(0));
     let closed = Arc::clone(&gate);
-    stage.graph.plans(move |call| if call.line == LINE { Reaction::TakeWhen(Arc::clone(&closed)) } else { Reaction::Take });
+    stage
+        .graph
+        .plans(move |call| if call.line == LINE { Reaction::TakeWhen(Arc::clone(&closed)) } else { Reaction::Take });
     // More than this process sends at once: only the line's own bound leaves room for others.
     for n in 0..300 {
         stage.hears(&format!("9725100{n:05}"), "hello").await;

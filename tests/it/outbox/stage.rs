@@ -66,7 +66,9 @@ impl Stage {
 
     /// The outbox row of the message to this customer.
     pub async fn waiting(&self, to: &str) -> Option<Waiting> {
-        let row = sqlx::query("select state, attempts, last_error from outbox where recipient ->> 'phone' = $1 order by id limit 1");
+        let row = sqlx::query(
+            "select state, attempts, last_error from outbox where recipient ->> 'phone' = $1 order by id limit 1",
+        );
         let row = row.bind(format!("+{to}")).fetch_optional(self.pool()).await.expect("the outbox")?;
         Some(Waiting { state: row.get("state"), attempts: row.get("attempts"), error: row.get("last_error") })
     }
@@ -78,7 +80,9 @@ impl Stage {
 
     /// Makes time pass for the leases and doubts of this customer's messages.
     pub async fn time_passes(&self, to: &str) {
-        let past = sqlx::query("update outbox set lease_until = now() - interval '1 second' where recipient ->> 'phone' = $1 and state in (1, 3)");
+        let past = sqlx::query(
+            "update outbox set lease_until = now() - interval '1 second' where recipient ->> 'phone' = $1 and state in (1, 3)",
+        );
         past.bind(format!("+{to}")).execute(self.pool()).await.expect("the outbox");
     }
 

@@ -21,7 +21,8 @@ async fn a_poison_event_halts_its_projections_alone_and_says_why() {
     let row = account.conversation_with("972500000001").await;
     assert_eq!(readiness(&app).await.0, StatusCode::OK);
 
-    let poison = "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    let poison =
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
                   values ('conversation', $1, 100000, 'conversation.sang', '1', '{\"type\": \"sang\"}', '{}')";
     let stream = format!("{}/{}", account.id, row["id"].as_str().expect("an id"));
     sqlx::query(poison).bind(&stream).execute(&app.database.pool).await.expect("poison");
@@ -73,7 +74,8 @@ async fn a_client_reads_what_it_just_wrote() {
     let app = TestApp::start().await;
     let account = app.account("dana").await;
     for n in 1..=15 {
-        let written = account.post("/api/flows", &json!({ "name": format!("flow {n}"), "drawflowData": flows::echo() })).await;
+        let written =
+            account.post("/api/flows", &json!({ "name": format!("flow {n}"), "drawflowData": flows::echo() })).await;
         assert_eq!(written.header("projection-lag"), None, "it caught up in time");
         let flow = written.ok();
         let path = format!("/api/flows/{}", flow["id"].as_str().expect("an id"));

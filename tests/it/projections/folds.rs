@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgPoolOptions;
 use sqlx::Row;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::projections::history::{dump, forget, lived, projections, run};
 
@@ -30,7 +30,8 @@ async fn a_runner_that_is_killed_in_the_middle_changes_nothing() {
     for (n, projection) in (0_u64..).zip(projections(4)) {
         let mut cut = 0;
         for pause in 0..60 {
-            let pool = PgPoolOptions::new().max_connections(1).connect_with(database.options.clone()).await.expect("a pool");
+            let pool =
+                PgPoolOptions::new().max_connections(1).connect_with(database.options.clone()).await.expect("a pool");
             let turn = projection.turn(&pool);
             // The turn is dropped wherever it stands; its connection goes with it.
             let some = Duration::from_micros(200 + (pause * 137 + n * 61) % 4_000);
@@ -85,7 +86,9 @@ async fn runners_that_race_never_count_anything_twice() {
         let (kind, many): (String, i64) = (row.get("event_type"), row.get("many"));
         assert_eq!(row.get::<i64, _>("shown"), many, "{kind}");
     }
-    let done: Vec<i64> = sqlx::query_scalar("select events_done from projections").fetch_all(&database.pool).await.expect("counts");
-    let events: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(&database.pool).await.expect("a count");
+    let done: Vec<i64> =
+        sqlx::query_scalar("select events_done from projections").fetch_all(&database.pool).await.expect("counts");
+    let events: i64 =
+        sqlx::query_scalar("select count(*) from events").fetch_one(&database.pool).await.expect("a count");
     assert!(done.iter().all(|it| *it == events), "each event once: {done:?} of {events}");
 }

@@ -42,7 +42,10 @@ pub async fn lived() -> TestDatabase {
         for text in ["hello", "again"] {
             app.customer_writes(&phone, text).await;
         }
-        account.post("/api/leads", &json!({ "phone": format!("+{phone}"), "name": "Dana", "fields": { "n": n } })).await.ok();
+        account
+            .post("/api/leads", &json!({ "phone": format!("+{phone}"), "name": "Dana", "fields": { "n": n } }))
+            .await
+            .ok();
         account.put(&format!("/api/leads/%2B{phone}"), &json!({ "status": "won" })).await.ok();
     }
     let row = account.conversation_with("972500000000").await;

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::observe::RequestId;
+use crate::routes::body::without_null;
 use crate::security::{BEARER_AUTH, COOKIE_AUTH, Caller, api_key, http, register_session_schemes};
 
 const SIGNATURE: &str = "X-Signature-256";
@@ -107,19 +108,21 @@ pub struct Admitted {
 }
 
 impl<const BODY: bool> FlowCall<BODY> {
-    /// Lets the call in, or not. What is not there and what is not active look the same to all but the owner.
+    /// Lets the call in, or not. What is not there, what is not active and what is somebody else's look the same
+    /// to all but the owner.
     ///
     /// # Errors
-    /// The flow is not there (404), not active or without such a trigger (400 for its owner), or the
-    /// credentials are wrong (401).
+    /// The flow is not active or without such a trigger (400 for its owner), or it does not start for who
+    /// calls: 404 for a session, 401 without one.
     pub async fn admit(&self, app: &App, flow_id: FlowId, kind: PayloadTrigger) -> Result<Admitted, ApiError> {
         let target = match app.triggers.payload_trigger(flow_id, kind).await {
             Ok(target) => target,
             Err(refusal @ AppError::Invalid { .. }) => {
-                let session = self.session.as_ref().ok_or_else(|| ApiError::not_found("flow"))?;
+                let session = self.session.as_ref().ok_or_else(|| self.refusal())?;
                 app.flows.get(session, flow_id).await?;
                 return Err(refusal.into());
             }
+            Err(AppError::NotFound(_)) => return Err(self.refusal()),
             Err(other) => return Err(other.into()),
         };
         let owner = self.session.as_ref().filter(|session| session.tenant == target.0);
@@ -129,10 +132,18 @@ impl<const BODY: bool> FlowCall<BODY> {
             Some(Trigger::Message(_) | Trigger::Outbound(_)) | None => None,
         };
         if owner.is_none() && !auth.is_some_and(|auth| admits(auth, &self.headers, &self.signed)) {
-            return Err(ApiError::unauthorized("these credentials do not start this flow"));
+            return Err(self.refusal());
         }
         let actor = owner.map_or(Actor::Webhook, |session| Actor::User(session.user));
         Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None }, target })
+    }
+
+    /// One answer for a flow that is not there and for one that is somebody else's.
+    fn refusal(&self) -> ApiError {
+        match &self.session {
+            Some(_) => ApiError::not_found("flow"),
+            None => ApiError::unauthorized("these credentials do not start this flow"),
+        }
     }
 
     /// The body as an object.
@@ -140,8 +151,10 @@ impl<const BODY: bool> FlowCall<BODY> {
     /// # Errors
     /// It is none.
     pub fn payload(&self) -> Result<Map<String, Value>, ApiError> {
-        let read = serde_json::from_slice(&self.signed);
-        read.map_err(|error| ApiError::invalid("invalid_request", format!("the body must be a JSON object: {error}")))
+        let unread = |error| ApiError::invalid("invalid_request", format!("the body must be a JSON object: {error}"));
+        let payload: Value = serde_json::from_slice(&self.signed).map_err(unread)?;
+        without_null(&payload)?;
+        serde_json::from_value(payload).map_err(unread)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use application::channels::{InboundItem, StatusNews};
 use domain::shared::delivery::DeliveryStatus;
+use domain::shared::nulls::without_nulls;
 use serde_json::{Map, Value};
 
 use super::{change, errors, message, sender, wire};
@@ -17,6 +18,7 @@ pub fn parse(body: &[u8]) -> Vec<InboundItem> {
     let Ok(document) = serde_json::from_slice::<Value>(body) else {
         return vec![parked(None, "not JSON", &Value::String(String::from_utf8_lossy(body).into_owned()))];
     };
+    let document = without_nulls(document);
     if wire::text(&document, &["object"]).is_some_and(|object| object != OBJECT) {
         return vec![parked(None, "not of a WhatsApp business account", &document)];
     }

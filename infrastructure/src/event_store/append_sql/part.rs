@@ -1,0 +1,75 @@
+//! The parts of an append's statement. A part whose columns are empty is left out: most commands need two or
+//! three, and what is not there costs nothing. `refused` holds the commands whose key is known or whose lease is
+//! lost: nothing else of them is written. The final select reads `appended` first, so that the insert into
+//! `events` is the statement's first write.
+
+pub(super) const KEYS: &str =
+    "keys as (select * from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[])
+            as k(command, tenant, key, stream, reference)
+), taken as (
+    insert into once (tenant_id, key, stream, reference) select tenant, key, stream, reference from keys
+    on conflict do nothing returning tenant_id, key
+)";
+pub(super) const KEYS_REFUSED: &str = "select k.command, 'key' as reason from keys k
+     where not exists (select from taken t where t.tenant_id = k.tenant and t.key = k.key)";
+
+pub(super) const LEASES: &str =
+    "leases as (select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[]) as c(command, id, token)
+), held as (
+    delete from outbox o using leases c where o.id = c.id and o.lease_token = c.token returning o.id
+)";
+pub(super) const LEASES_REFUSED: &str =
+    "select c.command, 'lease' as reason from leases c where not exists (select from held h where h.id = c.id)";
+
+pub(super) const GRAVES: &str = "graves as (
+    select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[], {4}::text[]) as g(command, id, token, error)
+), buried as (
+    update outbox o set state = 4, last_error = g.error, lease_token = null, lease_until = null
+      from graves g where o.id = g.id and o.lease_token = g.token returning o.id
+)";
+pub(super) const GRAVES_REFUSED: &str =
+    "select g.command, 'lease' as reason from graves g where not exists (select from buried b where b.id = g.id)";
+
+pub(super) const EVENTS: &str = "appended as (
+    insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+    select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata
+      from unnest({1}::int[], {2}::text[], {3}::text[], {4}::bigint[], {5}::text[], {6}::text[], {7}::json[], {8}::json[])
+           with ordinality as e(command, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, n)
+     {unless_refused} order by n
+    returning aggregate_id, aggregate_type, log_epoch, transaction_id, global_position
+)";
+
+pub(super) const MARKS: &str = "marked as (
+    insert into once (tenant_id, key, stream, reference)
+    select m.tenant, m.key, m.stream, m.reference
+      from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[]) as m(command, tenant, key, stream, reference)
+     {unless_refused}
+    on conflict do nothing
+)";
+
+pub(super) const TOLD: &str = "told as (
+    delete from outbox o using unnest({1}::uuid[]) as t(message) where o.message_id = t.message
+)";
+
+pub(super) const SENDS: &str = "sends as (
+    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at)
+    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval
+      from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[], {8}::json[])
+           with ordinality as s(command, tenant, lane, bucket, message, priority, recipient, content, n)
+     {unless_refused} order by n
+)";
+
+pub(super) const LATER: &str = "later as (
+    insert into jobs (tenant_id, key, work, run_at)
+    select j.tenant, j.key, j.work, j.run_at
+      from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::json[], {5}::timestamptz[]) as j(command, tenant, key, work, run_at)
+     {unless_refused}
+    on conflict (key) do update
+       set work = excluded.work, run_at = excluded.run_at, attempts = 0, locked_until = null, lock_token = null, dead = false
+)";
+
+pub(super) const APPENDED: &str =
+    "select aggregate_id, aggregate_type, log_epoch, transaction_id::text, global_position,
+       null::int as command, null::text as reason from appended";
+pub(super) const REFUSED: &str = " union all select null, null, null, null, null, command, reason from refused";
+pub(super) const UNLESS_REFUSED: &str = "where command not in (select command from refused)";

@@ -1,0 +1,23 @@
+//! The REST operations as their callers see them.
+
+mod auth;
+mod conversations;
+mod errors;
+mod flows;
+mod leads;
+mod lines;
+mod tenants;
+mod triggers;
+
+use serde_json::Value;
+use tests::app::Answer;
+
+/// The answer refuses with this status and word, in the one shape errors have.
+#[track_caller]
+pub fn refused(answer: &Answer, status: u16, code: &str) -> Value {
+    assert_eq!((answer.status.as_u16(), answer.body["code"].as_str()), (status, Some(code)), "{}", answer.text);
+    let words = answer.body["error"].as_str().unwrap_or_default();
+    assert!(!words.is_empty(), "{}", answer.text);
+    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "{answer:?}");
+    answer.body.clone()
+}

@@ -1,0 +1,129 @@
+//! What belongs to another account is not there: the same answer as for an id that names nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::app::{SignedIn, TestApp};
+use tests::flows::drawflow;
+use uuid::Uuid;
+
+const PHONE: &str = "+972501234567";
+const NOBODYS_PHONE: &str = "+972509999999";
+
+/// What account B has, by the part of the path that names it.
+struct Things {
+    flow: String,
+    conversation: String,
+    user: String,
+}
+
+impl Things {
+    async fn of(app: &TestApp, owner: &SignedIn) -> Self {
+        let graph = drawflow(&[
+            ("1", "trigger_message", json!({}), &["2"]),
+            ("2", "send_text", json!({ "text": "hello" }), &[]),
+            ("3", "trigger_api", json!({ "auth": { "mode": "jwt" } }), &[]),
+            ("4", "trigger_lead_api", json!({ "auth": { "mode": "jwt" } }), &[]),
+            ("5", "trigger_outbound", json!({}), &[]),
+        ]);
+        let flow = owner.has_line().await.has_flow("Theirs", &graph).await;
+        owner.post("/api/leads", &json!({ "phone": PHONE, "name": "Their lead" })).await.ok();
+        app.customer_writes(PHONE, "hi").await;
+        app.wait_for_answers(PHONE, 1).await;
+        let conversation = owner.conversation_with(PHONE).await["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, user: owner.id.clone() }
+    }
+
+    /// A path of the document with B's id in it, and with one that names nothing.
+    fn paths(&self, path: &str) -> Option<(String, String)> {
+        let (start, rest) = path.split_once('{')?;
+        let (_, rest) = rest.split_once('}')?;
+        let nobodys = Uuid::new_v4().to_string();
+        let (theirs, nobodys) = match start {
+            "/api/flows/" | "/api/webhook/flow/" => (self.flow.as_str(), nobodys.as_str()),
+            "/api/conversations/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/users/" => (self.user.as_str(), nobodys.as_str()),
+            "/api/leads/" => (PHONE, NOBODYS_PHONE),
+            other => panic!("this test must learn whose things {other} names"),
+        };
+        Some((format!("{start}{theirs}{rest}"), format!("{start}{nobodys}{rest}")))
+    }
+}
+
+/// A body the operation would take.
+fn body_of(operation: &str) -> Option<Value> {
+    match operation {
+        "updateFlow" => Some(json!({ "name": "Mine now", "status": "paused" })),
+        "handleConversation" => Some(json!({ "action": "close" })),
+        "replyToConversation" => Some(json!({ "messageType": "text", "text": "from a stranger" })),
+        "updateUser" => Some(json!({ "displayName": "Mine now", "password": "stolen password" })),
+        "updateLead" => Some(json!({ "status": "won" })),
+        "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
+        "publishFlowVersion" | "deleteFlow" => None,
+        reading => {
+            let known = ["getFlow", "listFlowVersions", "getConversation", "getUser", "getLead", "triggerFlowByQuery"];
+            assert!(known.contains(&reading), "this test must learn what {reading} takes");
+            None
+        }
+    }
+}
+
+/// All that is kept, but for sessions.
+async fn kept(app: &TestApp) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in [
+        "events",
+        "users",
+        "whatsapp_lines",
+        "flow_view",
+        "conversation_view",
+        "message_view",
+        "lead_view",
+        "outbox",
+        "contact_identifiers",
+    ] {
+        let statement = format!("select t::text from {table} t order by 1");
+        let rows: Vec<String> = sqlx::query_scalar(&statement).fetch_all(&app.database.pool).await.expect("rows");
+        all.extend(rows);
+    }
+    all
+}
+
+#[tokio::test]
+async fn other_accounts_things_are_not_there() {
+    let app = TestApp::start().await;
+    let (mallory, owner) = (app.account("mallory").await, app.account("owner").await);
+    let things = Things::of(&app, &owner).await;
+    tests::app::eventually("the last status", async || {
+        let row = owner.get(&format!("/api/conversations/{}", things.conversation)).await.ok();
+        (row["messages"][1]["status"] == "read").then_some(())
+    })
+    .await;
+    let before = kept(&app).await;
+    let document = app.call(Method::GET, "/openapi.json", None, &[]).await.ok();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let Some((theirs, nobodys)) = things.paths(path) else { continue };
+        for (method, operation) in operations.as_object().expect("operations") {
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let id = operation["operationId"].as_str().expect("a name");
+            let body = body_of(id);
+            let foreign = mallory.call(method.clone(), &theirs, body.as_ref()).await;
+            let unknown = mallory.call(method, &nobodys, body.as_ref()).await;
+            super::refused(&unknown, 404, "not_found");
+            assert_eq!((foreign.status, &foreign.body), (unknown.status, &unknown.body), "{id}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 14, "{asked}");
+    let outbound = async |flow: &str| {
+        let body = json!({ "phone": PHONE, "flowId": flow, "templateName": "hi" });
+        mallory.post("/api/webhook/outbound", &body).await
+    };
+    let (foreign, unknown) = (outbound(&things.flow).await, outbound(&Uuid::new_v4().to_string()).await);
+    super::refused(&foreign, 404, "not_found");
+    assert_eq!(foreign.body, unknown.body);
+    assert_eq!(kept(&app).await, before, "nothing changed");
+    for list in ["flows", "conversations", "leads", "settings/whatsapp"] {
+        assert_eq!(mallory.get(&format!("/api/{list}")).await.ok(), json!([]), "{list}");
+    }
+}
