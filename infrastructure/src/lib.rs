@@ -10,5 +10,6 @@ pub mod jobs;
 pub mod nodes;
 pub mod outbox;
 pub mod postgres;
+pub mod retention;
 pub mod sandbox;
 pub mod security;

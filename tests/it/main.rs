@@ -11,4 +11,5 @@ mod projections;
 
 mod flows;
 mod rest;
+mod retention;
 mod webhooks;

@@ -91,7 +91,11 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
         let sandbox = SandboxConfig { app_secret: secret, webhook_url, status_delay_ms: SANDBOX_STATUS_DELAY_MS };
         extra = extra.nest("/sandbox", Arc::new(MetaSandbox::new(sandbox)).routes());
     }
-    let endpoint = openapi::routes(Arc::clone(&app), extra).data(grounds.pool.clone());
+    let endpoint = if config.roles.api {
+        openapi::routes(Arc::clone(&app), extra).data(grounds.pool.clone()).boxed()
+    } else {
+        extra.data(grounds.pool.clone()).map_to_response().boxed()
+    };
     let drain = stop.clone();
     let http = tokio::spawn(async move {
         Server::new_with_acceptor(listener)

@@ -15,6 +15,7 @@ use infrastructure::jobs::Jobs;
 use infrastructure::nodes;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
+use infrastructure::retention;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -67,6 +68,7 @@ pub async fn start(
         }
     }
     if roles.worker {
+        tasks.spawn(retention::run(grounds.pool.clone(), stop.clone()));
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
         let outbox = Arc::new(Outbox {
             pool: grounds.pool.clone(),

@@ -1,0 +1,53 @@
+//! What need not be kept: webhooks that are done, sessions that ended, dead letters nobody asked for. Deleted in
+//! small transactions, so that no reader of the log waits for one.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
+/// remembered by its key for ever.
+const RULES: [&str; 4] = [
+    "delete from webhook_journal where id in (
+        select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
+    "delete from parked_elements where id in (
+        select id from parked_elements where parked_at < now() - interval '90 days' limit 2000)",
+    "delete from outbox where id in (
+        select id from outbox where state = 4 and created_at < now() - interval '30 days' limit 2000)",
+    "delete from sessions where id in (select id from sessions where expires_at < now() - interval '1 day' limit 2000)",
+];
+
+/// Deletes until `stop`.
+pub async fn run(pool: PgPool, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = sweep(&pool).await {
+            tracing::warn!(%error, "What is old could not be deleted");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Deletes everything that is too old; returns how much.
+///
+/// # Errors
+/// The database.
+pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut all = 0;
+    for rule in RULES {
+        loop {
+            let deleted = sqlx::query(rule).execute(pool).await?.rows_affected();
+            all += deleted;
+            if deleted == 0 {
+                break;
+            }
+        }
+    }
+    Ok(all)
+}
