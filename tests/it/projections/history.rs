@@ -71,7 +71,7 @@ pub async fn run(projection: &dyn Projection, pool: &PgPool) {
     let look = async || {
         while matches!(projection.turn(pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
         let left: i64 = sqlx::query_scalar(left).bind(projection.name()).fetch_one(pool).await.expect("a count");
-        (left == 0).then_some(())
+        (left <= 0).then_some(())
     };
     eventually(projection.name(), look).await;
 }
