@@ -1,5 +1,13 @@
 //! The commands of the command line.
 
+/// Prints a line. Whoever stopped reading (`flowbot openapi | head`) ends nothing: the work goes on and cleans up.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write;
+        drop(writeln!(std::io::stdout(), $($arg)*));
+    }};
+}
+
 pub mod demo;
 pub mod history;
 pub mod projections;
@@ -17,7 +25,7 @@ use crate::openapi;
 /// One line a person can act on.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     if matches!(cli.command, Command::Openapi) {
-        println!("{}", openapi::document());
+        say!("{}", openapi::document());
         return Ok(());
     }
     let config = Config::from(&cli)?;
@@ -28,7 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo { exit } => demo::run(&cli.options, exit).await,
         Command::Migrate => {
             let database = Database::migrated(&config).await?;
-            println!("The database has this build's schema.");
+            say!("The database has this build's schema.");
             database.close().await;
             Ok(())
         }

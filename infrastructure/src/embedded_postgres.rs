@@ -12,7 +12,10 @@ mod programs;
 mod server_user;
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,7 +25,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use cluster::Cluster;
-use place::Place;
+use place::{Place, SOCKET_FILE};
 
 /// The database made for FlowBot.
 pub const DATABASE: &str = "flowbot";
@@ -30,6 +33,9 @@ pub const DATABASE: &str = "flowbot";
 /// How long a server that is starting, recovering or just ending is waited for.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const READY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a server that should run is looked at.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Held alone while the server is started or stopped.
 const START_LOCK: &str = "postgres-start.lock";
@@ -49,6 +55,9 @@ pub struct EmbeddedPostgres {
     cluster: Cluster,
     data_dir: PathBuf,
     in_use: File,
+    settings: Settings,
+    /// Set when this share is given up: from then on nothing is started again on its behalf.
+    given_up: Arc<AtomicBool>,
 }
 
 /// Starts the private server of `data_dir`, or joins the one that runs there, and makes the database
@@ -89,7 +98,7 @@ pub async fn start_with(
     let in_use = File::create(data_dir.join(USE_LOCK))?;
     in_use.lock_shared().context("cannot mark the private server as used")?;
     drop(lock);
-    Ok(EmbeddedPostgres { cluster, data_dir, in_use })
+    Ok(EmbeddedPostgres { cluster, data_dir, in_use, settings, given_up: Arc::default() })
 }
 
 impl EmbeddedPostgres {
@@ -104,6 +113,32 @@ impl EmbeddedPostgres {
     pub fn url(&self) -> String {
         let host = percent_encoded(&self.cluster.place.socket_dir);
         format!("postgres:///{DATABASE}?host={host}&port=5432&user=postgres")
+    }
+
+    /// Starts the server again whenever it is gone while this share is held: killed for its memory, say. Never
+    /// ends by itself. The processes of one data directory may all watch; one of them does it.
+    pub async fn watch(&self) {
+        loop {
+            sleep(WATCH_PAUSE).await;
+            // The server takes connections on its socket for as long as it lives, even when it answers none yet.
+            if UnixStream::connect(self.cluster.place.socket_dir.join(SOCKET_FILE)).is_ok() {
+                continue;
+            }
+            match self.start_again().await {
+                Ok(()) => tracing::warn!("The private PostgreSQL server had ended; it runs again"),
+                Err(error) => tracing::error!("The private PostgreSQL server does not start again: {error:#}"),
+            }
+        }
+    }
+
+    async fn start_again(&self) -> anyhow::Result<()> {
+        let (cluster, settings, given_up) = (self.cluster.clone(), self.settings, Arc::clone(&self.given_up));
+        let lock = self.data_dir.join(START_LOCK);
+        let started = spawn_blocking(move || {
+            let _lock = exclusive(&lock)?;
+            if given_up.load(Ordering::Acquire) { Ok(()) } else { cluster.ensure_started(&settings) }
+        });
+        started.await?
     }
 
     /// Gives up this share, and stops the server if nobody else has one. Says whether it stopped.
@@ -123,6 +158,7 @@ impl EmbeddedPostgres {
     }
 
     fn stop_if_last(self, remove: bool) -> anyhow::Result<bool> {
+        self.given_up.store(true, Ordering::Release);
         let _lock = exclusive(&self.data_dir.join(START_LOCK))?;
         self.in_use.unlock()?;
         match self.in_use.try_lock() {

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::commands::demo::customer::Customer;
 use crate::commands::serve;
 use crate::compose::database::Database;
+use crate::compose::listener::Bound;
 use crate::compose::server::{self, Setting};
 use crate::config::{Config, Options, Secret};
 use crate::middleware::rate_limit::RateLimits;
@@ -56,24 +57,32 @@ fn throw_away(options: &Options, data_dir: &Path) -> Options {
 
 async fn serve_and_play(options: Options, exit: bool) -> anyhow::Result<()> {
     let (config, listener) = serve::bind(&options).await?;
-    println!("FlowBot demo: starting a private PostgreSQL in {} …", config.data_dir.display());
+    say!("FlowBot demo: starting a private PostgreSQL in {} …", config.data_dir.display());
     let database = Database::migrated(&config).await?;
-    let setting = Setting { limits: RateLimits::lifted(), ..Setting::real(database.pool.clone()) };
-    let mut running = server::start(&config, setting, listener).await?;
-    let played = play(&config).await;
-    let ended = match &played {
-        Ok(()) if !exit => {
-            println!("\nStill serving; Ctrl-C ends the demo and removes its data.");
-            running.until_signal().await
-        }
-        Ok(()) | Err(_) => Ok(()),
-    };
-    running.stop().await;
+    let ended = play_and_serve(&config, &database, listener, exit).await;
     let Database { pool, private } = database;
     pool.close().await;
     if let Some(server) = private {
         server.stop_and_remove().await?;
     }
+    ended
+}
+
+async fn play_and_serve(config: &Config, database: &Database, listener: Bound, exit: bool) -> anyhow::Result<()> {
+    let setting = Setting { limits: RateLimits::lifted(), ..Setting::real(database.pool.clone()) };
+    let mut running = server::start(config, setting, listener).await?;
+    let played = play(config).await;
+    let ended = match &played {
+        Ok(()) if !exit => {
+            say!("\nStill serving; Ctrl-C ends the demo and removes its data.");
+            tokio::select! {
+                ended = running.until_signal() => ended,
+                () = database.watch() => Ok(()),
+            }
+        }
+        Ok(()) | Err(_) => Ok(()),
+    };
+    running.stop().await;
     played.and(ended)
 }
 
@@ -106,15 +115,15 @@ async fn play(config: &Config) -> anyhow::Result<()> {
     let details = api.get(&format!("/api/conversations/{conversation}?limit=200")).await?;
     transcript::print(&details)?;
     let base = &api.base;
-    println!("\nWhat to open next (user `{USERNAME}`, password `{PASSWORD}`):");
-    println!("  {base}/docs                                     the API reference");
-    println!("  {base}/api/conversations/{conversation}   this conversation");
-    println!("  {base}/api/flows/{}           this flow", flow["id"].as_str().unwrap_or_default());
-    println!("  {base}/sandbox                                  the stand-in for Meta: write in as a customer");
-    println!(
+    say!("\nWhat to open next (user `{USERNAME}`, password `{PASSWORD}`):");
+    say!("  {base}/docs                                     the API reference");
+    say!("  {base}/api/conversations/{conversation}   this conversation");
+    say!("  {base}/api/flows/{}           this flow", flow["id"].as_str().unwrap_or_default());
+    say!("  {base}/sandbox                                  the stand-in for Meta: write in as a customer");
+    say!(
         "  curl -c cookies.txt -H 'content-type: application/json' -d '{{\"username\":\"{USERNAME}\",\"password\":\"{PASSWORD}\"}}' {base}/api/auth/login"
     );
-    println!(
+    say!(
         "  curl -H 'content-type: application/json' -d '{{\"phoneNumberId\":\"{LINE}\",\"text\":\"hello\"}}' {base}/sandbox/customers/{CUSTOMER}/messages"
     );
     Ok(())

@@ -37,7 +37,7 @@ pub async fn run(pool: &PgPool, stream: &str, at: Option<&At>, json: bool) -> an
                 "lead" => state_at::<Lead>(&mut connection, stream, at).await?,
                 other => bail!("{other} streams have no state to show"),
             };
-            println!("{}", if json { state.to_string() } else { serde_json::to_string_pretty(&state)? });
+            say!("{}", if json { state.to_string() } else { serde_json::to_string_pretty(&state)? });
             Ok(())
         }
     }
@@ -60,14 +60,14 @@ fn print_event(event: &RawEvent, json: bool) {
     if json {
         let metadata: Value = serde_json::from_str(event.metadata.get()).unwrap_or_default();
         let payload: Value = serde_json::from_str(event.payload.get()).unwrap_or_default();
-        println!(
+        say!(
             "{}",
             json!({ "sequence": event.sequence, "position": event.position.to_string(), "type": event.event_type, "at": at,
                     "actor": metadata["actor"], "correlationId": metadata["correlationId"], "causationId": metadata["causationId"],
                     "payload": payload })
         );
     } else {
-        println!("{:>6}  {at}  {:<36} {}", event.sequence, event.event_type, event.payload.get());
+        say!("{:>6}  {at}  {:<36} {}", event.sequence, event.event_type, event.payload.get());
     }
 }
 

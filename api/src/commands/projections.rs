@@ -12,9 +12,9 @@ pub async fn run(pool: &PgPool) -> anyhow::Result<()> {
     let projections = workers::projections();
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     infrastructure::event_store::waiter::register(pool, &names).await?;
-    println!("{:<22} {:<8} {:>10} {:>12} {:>10}  error", "name", "status", "generation", "lag events", "lag s");
+    say!("{:<22} {:<8} {:>10} {:>12} {:>10}  error", "name", "status", "generation", "lag events", "lag s");
     for state in health::projection_states(pool).await? {
-        println!(
+        say!(
             "{:<22} {:<8} {:>10} {:>12} {:>10.1}  {}",
             state.name,
             state.status,

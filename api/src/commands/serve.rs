@@ -26,15 +26,24 @@ pub async fn bind(options: &Options) -> anyhow::Result<(Config, Bound)> {
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let (config, listener) = bind(options).await?;
     let database = Database::migrated(&config).await?;
-    let mut running = server::start(&config, Setting::real(database.pool.clone()), listener).await?;
+    // Whatever becomes of it, the private server is not left behind.
+    let ended = serve(&config, &database, listener).await;
+    database.close().await;
+    ended
+}
+
+async fn serve(config: &Config, database: &Database, listener: Bound) -> anyhow::Result<()> {
+    let mut running = server::start(config, Setting::real(database.pool.clone()), listener).await?;
     if let Some(password) = &running.generated_password {
         // Once, and to the person at the terminal alone: never to the log.
-        println!("The first administrator is `{}`, with the password {password}", config.admin_username);
+        say!("The first administrator is `{}`, with the password {password}", config.admin_username);
     }
-    println!("FlowBot listens on http://{} (reference: /docs)", config.listen);
-    let ended = running.until_signal().await;
+    say!("FlowBot listens on http://{} (reference: /docs)", config.listen);
+    let ended = tokio::select! {
+        ended = running.until_signal() => ended,
+        () = database.watch() => Ok(()),
+    };
     tracing::info!("Stopping");
     running.stop().await;
-    database.close().await;
     ended
 }

@@ -42,9 +42,9 @@ pub async fn create(pool: &PgPool, config: &Config, new: config::NewUser) -> any
         admin: new.role == UserRole::Admin,
     };
     let user = identity.add_user("command line", user).await?;
-    println!("Made `{}` ({}), {}", user.username, user.id, user.role);
+    say!("Made `{}` ({}), {}", user.username, user.id, user.role);
     if generated {
-        println!("The password is {password}");
+        say!("The password is {password}");
     }
     Ok(())
 }

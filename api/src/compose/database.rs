@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use infrastructure::embedded_postgres::{self, DATABASE, EmbeddedPostgres};
 use infrastructure::postgres::migrations;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 
 use crate::config::Config;
 
@@ -37,7 +37,13 @@ impl Database {
                 (server.connect_options(DATABASE), Some(server))
             }
         };
-        let pool = connect(options).await.context("the database cannot be reached")?;
+        let pool = match connect(options.clone()).await {
+            Ok(pool) => pool,
+            Err(error) => {
+                let named = if private.is_none() { "DATABASE_URL: " } else { "" };
+                return Err(reason(options, error).await).context(format!("{named}the database cannot be reached"));
+            }
+        };
         Ok(Self { pool, private })
     }
 
@@ -47,8 +53,19 @@ impl Database {
     /// There is no database to be had, or a migration fails.
     pub async fn migrated(config: &Config) -> anyhow::Result<Self> {
         let database = Self::open(config).await?;
-        migrations::migrate(&database.pool).await.context("a migration failed")?;
+        if let Err(error) = migrations::migrate(&database.pool).await {
+            database.close().await;
+            return Err(error).context("a migration failed");
+        }
         Ok(database)
+    }
+
+    /// Keeps the private server running; never ends.
+    pub async fn watch(&self) {
+        match &self.private {
+            Some(server) => server.watch().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Closes the connections, then stops the private server unless another process uses it.
@@ -59,6 +76,14 @@ impl Database {
         {
             tracing::warn!("The private server did not stop: {error:#}");
         }
+    }
+}
+
+/// A pool only says that it waited in vain; a connection of its own says why.
+async fn reason(options: PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
+    match tokio::time::timeout(ACQUIRE_MAX, options.connect()).await {
+        Ok(Err(reason)) => reason,
+        Ok(Ok(_)) | Err(_) => error,
     }
 }
 

@@ -41,7 +41,7 @@ const DURABLE: &str = "max_connections = 100\nfsync = on\nfull_page_writes = on\
 const FAST: &str = "max_connections = 300\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\n";
 
 /// A cluster with the programs to run it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Cluster {
     pub place: Place,
     pub user: ServerUser,

@@ -16,7 +16,8 @@ const POINTER: &str = "postgres.location";
 
 /// The longest path of a socket, in bytes: macOS takes 103, Linux 107.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
-const SOCKET_FILE: &str = ".s.PGSQL.5432";
+/// The name PostgreSQL gives the socket of port 5432.
+pub(super) const SOCKET_FILE: &str = ".s.PGSQL.5432";
 
 /// The folders of one cluster.
 #[derive(Debug, Clone)]

@@ -53,6 +53,31 @@ async fn processes_share_one_server_and_the_data_outlive_it() {
     fs::remove_dir_all(data_dir).unwrap();
 }
 
+#[tokio::test]
+async fn a_server_that_was_killed_is_started_again() {
+    let data_dir = data_dir();
+    let postgres = fast(&data_dir).await;
+    let mut connection = postgres.connect_options(DATABASE).connect().await.unwrap();
+    sqlx::query("create table kept as select generate_series(1, 3) as n").execute(&mut connection).await.unwrap();
+    sqlx::query("checkpoint").execute(&mut connection).await.unwrap();
+    let pid_file = fs::read_to_string(data_dir.join("postgres/data/postmaster.pid")).unwrap();
+    let killed = std::process::Command::new("kill").args(["-9", pid_file.lines().next().unwrap()]).status().unwrap();
+    assert!(killed.success());
+
+    let back = async {
+        while postgres.connect_options(DATABASE).connect().await.is_err() {
+            sleep(READY_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = postgres.watch() => unreachable!("it watches until it is dropped"),
+        ended = tokio::time::timeout(READY_WITHIN, back) => ended.expect("the server should be back"),
+    }
+    assert_eq!(rows(&postgres).await, 3);
+    assert!(postgres.stop_and_remove().await.unwrap());
+    fs::remove_dir_all(data_dir).unwrap();
+}
+
 #[test]
 fn paths_are_written_into_urls_safely() {
     assert_eq!(percent_encoded(Path::new("/a b/ü?&=%")), "/a%20b/%C3%BC%3F%26%3D%25");

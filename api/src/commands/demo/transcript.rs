@@ -7,8 +7,8 @@ use serde_json::Value;
 pub(super) fn print(details: &Value) -> anyhow::Result<()> {
     let messages = details["messages"].as_array().context("a conversation has messages")?;
     let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
-    println!("\n{} ({})", text(&details["customerName"]), text(&details["waPhoneNumber"]));
-    println!("{:-<100}", "");
+    say!("\n{} ({})", text(&details["customerName"]), text(&details["waPhoneNumber"]));
+    say!("{:-<100}", "");
     for message in messages {
         let at = text(&message["at"]);
         let time = at.get(11..23).unwrap_or(&at);
@@ -18,15 +18,15 @@ pub(super) fn print(details: &Value) -> anyhow::Result<()> {
             Some("user") => "person",
             Some(_) | None => "system",
         };
-        println!("{time}  {who:<9} {}", text(&message["text"]));
+        say!("{time}  {who:<9} {}", text(&message["text"]));
         for button in message["media"]["buttons"].as_array().into_iter().flatten() {
-            println!("{:24} [ {} ]", "", text(&button["title"]));
+            say!("{:24} [ {} ]", "", text(&button["title"]));
         }
         if message["direction"] == "outbound" {
-            println!("{:24} {}", "", statuses(&message["statusAt"]));
+            say!("{:24} {}", "", statuses(&message["statusAt"]));
         }
     }
-    println!("{:-<100}", "");
+    say!("{:-<100}", "");
     Ok(())
 }
 
