@@ -12,6 +12,9 @@ pub mod flow_run;
 pub mod handling;
 pub mod receive;
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 

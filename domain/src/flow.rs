@@ -32,7 +32,7 @@ use crate::shared::ids::FlowId;
 string_enum! {
     /// Whether a flow runs.
     FlowStatus {
-        /// Never active yet.
+        /// Worked on; it starts no runs.
         Draft = "draft",
         /// Its last published version starts runs.
         Active = "active",
@@ -106,6 +106,7 @@ impl Flow {
             }
             FlowEvent::Activated { .. } => flow.status = FlowStatus::Active,
             FlowEvent::Paused { .. } => flow.status = FlowStatus::Paused,
+            FlowEvent::ReturnedToDraft { .. } => flow.status = FlowStatus::Draft,
             FlowEvent::Deleted { .. } => *self = Self::Deleted,
         }
     }

@@ -28,27 +28,36 @@ pub async fn beat(pool: &PgPool, node: Uuid) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Who owns webhooks that are to be done and is not alive. Owners are few and rows may be many: one look into the
+/// index an owner.
+const ORPHANS: &str = "
+with recursive owners as (
+    (select owner from webhook_journal where state = 0 order by owner limit 1)
+    union all
+    select (select j.owner from webhook_journal j where j.state = 0 and j.owner > o.owner order by j.owner limit 1)
+      from owners o where o.owner is not null)
+select o.owner from owners o where o.owner is not null and not exists (select from nodes n where n.id = o.owner)";
+
 /// Takes over the webhooks of nodes that are gone. How many they were.
+///
+/// A node that was declared gone while it still breathed may journal once more and then die: what counts is that
+/// nobody alive owns a row, not whose end was noticed just now.
 ///
 /// # Errors
 /// The database.
 pub async fn adopt(pool: &PgPool, node: Uuid) -> Result<u64, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    let gone: Vec<Uuid> = sqlx::query_scalar("delete from nodes where alive_until < now() and id <> $1 returning id")
-        .bind(node)
-        .fetch_all(&mut *transaction)
-        .await?;
-    if gone.is_empty() {
+    sqlx::query("delete from nodes where alive_until < now() and id <> $1").bind(node).execute(pool).await?;
+    let orphans: Vec<Uuid> = sqlx::query_scalar(ORPHANS).fetch_all(pool).await?;
+    if orphans.is_empty() {
         return Ok(0);
     }
     let adopted = sqlx::query(
         "update webhook_journal set owner = $1, attempts = attempts + 1, due_at = now() where owner = any($2) and state = 0",
     )
     .bind(node)
-    .bind(gone)
-    .execute(&mut *transaction)
+    .bind(orphans)
+    .execute(pool)
     .await?;
-    transaction.commit().await?;
     Ok(adopted.rows_affected())
 }
 

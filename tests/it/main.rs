@@ -1,8 +1,13 @@
 //! Black-box tests: real Postgres, real HTTP on loopback.
 
 mod architecture;
+mod database;
 mod event_store;
 mod golden;
+mod journal;
+mod kill;
+mod outbox;
+mod projections;
 
 mod flows;
 mod rest;

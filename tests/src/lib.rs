@@ -4,4 +4,5 @@ pub mod app;
 pub mod cable;
 pub mod cluster;
 pub mod flows;
+pub mod graph;
 pub mod webhook;

@@ -78,6 +78,7 @@ impl Document for FlowView {
             FlowEvent::VersionPublished { version, at, .. } => (self.version, self.updated_at) = (*version, Stamp(*at)),
             FlowEvent::Activated { at, .. } => (self.status, self.updated_at) = (FlowStatus::Active, Stamp(*at)),
             FlowEvent::Paused { at } => (self.status, self.updated_at) = (FlowStatus::Paused, Stamp(*at)),
+            FlowEvent::ReturnedToDraft { at } => (self.status, self.updated_at) = (FlowStatus::Draft, Stamp(*at)),
             FlowEvent::Deleted { .. } => return false,
         }
         true
@@ -111,6 +112,7 @@ impl Document for FlowVersionView {
             | FlowEvent::GraphChanged { .. }
             | FlowEvent::Activated { .. }
             | FlowEvent::Paused { .. }
+            | FlowEvent::ReturnedToDraft { .. }
             | FlowEvent::Deleted { .. } => None,
         }
     }

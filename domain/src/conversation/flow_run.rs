@@ -134,18 +134,25 @@ impl Draft {
             warnings: turn.warnings,
             at,
         });
+        let mut unseen = false;
         for action in turn.actions {
             match action {
-                Action::Send(content) => {
-                    if !self.send(run_id, content, around)? {
-                        return Ok(());
-                    }
-                }
+                Action::Send(content) => match self.send(run_id, content, around)? {
+                    Sending::Queued => unseen = false,
+                    Sending::HeldBack => unseen = true,
+                    Sending::RunEnded => return Ok(()),
+                },
                 Action::UpdateLead(change) => self.emit(ConversationEvent::LeadUpdateRequested { run_id, change, at }),
                 Action::HandOff(handoff) => self.emit(ConversationEvent::HandoffRequested { run_id, handoff, at }),
             }
         }
         match turn.rest {
+            // Nobody answers a question that was not sent: the next message would be taken for the answer.
+            Rest::Waiting { wait: Wait { wait_for: WaitFor::Reply, .. }, .. } if unseen => {
+                let (outcome, detail) = (Outcome::Failed, Some(HeldBackReason::WindowClosed.to_string()));
+                self.emit(ConversationEvent::FlowRunEnded { run_id, outcome, detail, at });
+                Ok(())
+            }
             Rest::Waiting { node, wait } => self.wait_at(node, wait, at),
             Rest::Ended { outcome, detail } => {
                 self.emit(ConversationEvent::FlowRunEnded { run_id, outcome, detail, at });
@@ -168,13 +175,13 @@ impl Draft {
         Ok(())
     }
 
-    /// Queues a flow's message, or records why not. False when the run ended over it.
+    /// Queues a flow's message, or records why not.
     fn send(
         &mut self,
         run_id: RunId,
         content: OutboundContent,
         around: &Surroundings,
-    ) -> Result<bool, ConversationError> {
+    ) -> Result<Sending, ConversationError> {
         let at = around.now;
         let message_id = MessageId::derive(around.seed, &format!("message:{}", self.events.len()));
         let begun = self.begun()?;
@@ -204,12 +211,19 @@ impl Draft {
                 self.emit(ConversationEvent::MessageHeldBack { message_id, run_id, content, reason, at });
                 if reason == HeldBackReason::Looping {
                     self.emit(ConversationEvent::FlowRunEnded { run_id, outcome: Outcome::Looping, detail: None, at });
-                    return Ok(false);
+                    return Ok(Sending::RunEnded);
                 }
             }
         }
-        Ok(true)
+        Ok(if reason.is_none() { Sending::Queued } else { Sending::HeldBack })
     }
+}
+
+/// What became of a message a flow wanted.
+enum Sending {
+    Queued,
+    HeldBack,
+    RunEnded,
 }
 
 impl Begun {

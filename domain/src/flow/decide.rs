@@ -63,8 +63,9 @@ impl OpenFlow {
         };
         match change.status {
             Some(FlowStatus::Active) => events.extend(self.activate(graph, at)?),
-            Some(FlowStatus::Paused | FlowStatus::Draft) if self.status == FlowStatus::Active => {
-                events.push(FlowEvent::Paused { at });
+            Some(FlowStatus::Paused) if self.status != FlowStatus::Paused => events.push(FlowEvent::Paused { at }),
+            Some(FlowStatus::Draft) if self.status != FlowStatus::Draft => {
+                events.push(FlowEvent::ReturnedToDraft { at });
             }
             Some(FlowStatus::Paused | FlowStatus::Draft) | None => {}
         }

@@ -23,6 +23,8 @@ pub enum FlowEvent {
     Activated { version: u32, at: DateTime<Utc> },
     /// It starts no runs from now on.
     Paused { at: DateTime<Utc> },
+    /// It is worked on again and starts no runs from now on.
+    ReturnedToDraft { at: DateTime<Utc> },
     /// It is gone.
     Deleted { at: DateTime<Utc> },
 }
@@ -34,5 +36,6 @@ event_tags!(FlowEvent {
     VersionPublished = "flow.version_published",
     Activated = "flow.activated",
     Paused = "flow.paused",
+    ReturnedToDraft = "flow.returned_to_draft",
     Deleted = "flow.deleted",
 });

@@ -55,7 +55,7 @@ struct Columns {
     held: (Vec<i32>, Vec<i64>, Vec<Uuid>),
     events: Events,
     mark: Keys,
-    told: Vec<Uuid>,
+    told: (Vec<Uuid>, Vec<Uuid>),
     sends: Sends,
     later: Later,
     buried: (Vec<i32>, Vec<i64>, Vec<Uuid>, Vec<String>),
@@ -174,7 +174,10 @@ impl Columns {
                 self.buried.2.push(*token);
                 self.buried.3.push(error.clone());
             }
-            Some(Conclude::Told(message)) => self.told.push(message.0),
+            Some(Conclude::Told(message)) => {
+                self.told.0.push(tenant);
+                self.told.1.push(message.0);
+            }
             None => {}
         }
         for (sequence, event) in (append.expected + 1..).zip(&append.events) {
@@ -221,8 +224,8 @@ impl Columns {
         if !mark.command.is_empty() {
             it.add(part::MARKS, |to| mark.bind(to))?;
         }
-        if !told.is_empty() {
-            it.add(part::TOLD, |to| to.add(told))?;
+        if !told.0.is_empty() {
+            it.add(part::TOLD, |to| to.add(told.0).and_then(|()| to.add(told.1)))?;
         }
         if !sends.command.is_empty() {
             it.add(part::SENDS, |to| sends.bind(to))?;

@@ -11,6 +11,8 @@ use application::channels::InboundItem;
 use application::conversations::inbound::{Inbound, Taken};
 use application::error::AppError;
 use application::time::NewId;
+use domain::shared::channel::Address;
+use domain::shared::phone::Phone;
 use futures::FutureExt;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
@@ -137,12 +139,19 @@ impl Processor {
 fn shard_of(item: &InboundItem) -> usize {
     let mut hasher = DefaultHasher::new();
     match item {
-        InboundItem::Message { phone_number_id, sender, .. } => (phone_number_id, &sender.address).hash(&mut hasher),
+        InboundItem::Message { phone_number_id, sender, .. } => {
+            (phone_number_id, name_of(&sender.address)).hash(&mut hasher)
+        }
         InboundItem::Status { news, .. } => news.provider_message_id.hash(&mut hasher),
-        InboundItem::AddressChanged { phone_number_id, from, .. } => (phone_number_id, from).hash(&mut hasher),
+        InboundItem::AddressChanged { phone_number_id, from, .. } => (phone_number_id, name_of(from)).hash(&mut hasher),
         InboundItem::Parked { reason, .. } => reason.hash(&mut hasher),
     }
     (hasher.finish() % SHARDS as u64) as usize
+}
+
+/// The phone when it is told: the same contact may come with it alone or with a user id beside it.
+fn name_of(address: &Address) -> Option<&str> {
+    address.phone.as_ref().map(Phone::as_str).or(address.user_id.as_deref())
 }
 
 async fn work(inbound: Arc<Inbound>, mut tasks: mpsc::Receiver<Task>) {

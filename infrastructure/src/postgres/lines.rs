@@ -177,6 +177,9 @@ impl LineStore for PgLines {
             .fetch_one(tx.conn())
             .await
             .map_err(|error| taken_or(error, TAKEN_CODE, TAKEN))?;
+        if found.stopped {
+            resume(tx.conn(), &line.phone_number_id).await?;
+        }
         tx.commit(saved(session, line, &view)).await?;
         self.forget(&line.phone_number_id);
         Ok(view)
@@ -293,21 +296,30 @@ struct Found {
     exists: bool,
     is_primary: bool,
     has_primary: bool,
+    stopped: bool,
 }
 
 /// Lets one save of an account happen at a time, and looks at what is there.
 async fn lock(conn: &mut PgConnection, tenant: TenantId, phone_number_id: &str) -> AppResult<Found> {
     let account = sqlx::query("select from users where id = $1 for no key update").bind(tenant.0);
     account.fetch_optional(&mut *conn).await.map_err(app_error)?.ok_or(AppError::NotFound("user"))?;
-    let sql = "select tenant_id, is_primary from whatsapp_lines where phone_number_id = $1 for update";
-    let line: Option<(Uuid, bool)> =
+    let sql = "select tenant_id, is_primary, stopped_at is not null from whatsapp_lines where phone_number_id = $1 for update";
+    let line: Option<(Uuid, bool, bool)> =
         sqlx::query_as(sql).bind(phone_number_id).fetch_optional(&mut *conn).await.map_err(app_error)?;
-    if line.is_some_and(|(owner, _)| owner != tenant.0) {
+    if line.is_some_and(|(owner, ..)| owner != tenant.0) {
         return Err(AppError::Conflict { code: TAKEN_CODE, message: TAKEN.to_owned() });
     }
     let sql = "select exists (select from whatsapp_lines where tenant_id = $1 and is_primary)";
     let has_primary = sqlx::query_scalar(sql).bind(tenant.0).fetch_one(conn).await.map_err(app_error)?;
-    Ok(Found { exists: line.is_some(), is_primary: line.is_some_and(|(_, primary)| primary), has_primary })
+    let (is_primary, stopped) = line.map_or((false, false), |(_, primary, stopped)| (primary, stopped));
+    Ok(Found { exists: line.is_some(), is_primary, has_primary, stopped })
+}
+
+/// What waited for a stopped line need not wait any longer.
+async fn resume(conn: &mut PgConnection, phone_number_id: &str) -> AppResult<()> {
+    let due = sqlx::query("update outbox set due_at = now() where bucket = $1 and state = 0 and due_at > now()");
+    due.bind(phone_number_id).execute(conn).await.map_err(app_error)?;
+    Ok(())
 }
 
 fn saved(session: &Session, line: &NewLine, view: &LineView) -> AuditEntry {

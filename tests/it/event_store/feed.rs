@@ -49,7 +49,7 @@ async fn dawdle(pool: PgPool, n: u32, written: Arc<AtomicU32>) {
     sqlx::query(insert).bind(format!("slow/{n}")).execute(&mut *transaction).await.expect("a write");
     let until = (written.load(Ordering::SeqCst) + 90).min(WRITERS * APPENDS);
     reached(&written, until).await;
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         transaction.rollback().await.expect("it gives up");
     } else {
         transaction.commit().await.expect("it commits");
@@ -79,7 +79,7 @@ async fn read_all(pool: PgPool, wanted: usize) -> Vec<RawEvent> {
 async fn a_reader_sees_every_event_once_and_each_stream_in_order() {
     let log = Arc::new(Log::empty().await);
     let written = Arc::new(AtomicU32::new(0));
-    let kept = (0..LONG).filter(|n| n % 3 != 0).count();
+    let kept = (0..LONG).filter(|n| !n.is_multiple_of(3)).count();
     let wanted = (WRITERS * APPENDS * EVENTS) as usize + kept;
     let reader = tokio::spawn(read_all(log.pool(), wanted));
     let mut writers = tokio::task::JoinSet::new();

@@ -238,3 +238,13 @@ async fn administrators_operations_are_closed_to_others() {
     let headers = [("cookie", token.as_str()), ("origin", "https://evil.example")];
     refused(&app.call(Method::POST, "/api/flows", Some(&other), &headers).await, 403, "cross_origin");
 }
+
+#[tokio::test]
+async fn head_is_a_get_without_a_body() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    for path in ["/api/flows", "/api/auth/me", "/openapi.json", "/healthz"] {
+        let (head, get) = (admin.call(Method::HEAD, path, None).await, admin.get(path).await);
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
+    }
+}

@@ -172,6 +172,8 @@ async fn activation_publishes_what_changed_and_warns_of_what_is_odd() {
     assert_eq!((&first["status"], &first["version"]), (&json!("active"), &json!(1)));
     dana.put(&path, &json!({ "status": "paused" })).await.ok();
     assert_eq!(dana.put(&path, &active).await.ok()["version"], 1, "nothing changed, nothing is published");
+    assert_ne!(dana.put(&path, &json!({ "status": "draft" })).await.ok()["status"], "active");
+    dana.put(&path, &active).await.ok();
     let mut graph = question("See you");
     graph["drawflow"]["Home"]["data"]["9"] = json!({ "id": 9, "name": "made_up", "data": {}, "inputs": {}, "outputs": {}, "class": "", "html": "", "pos_x": 0, "pos_y": 0 });
     let second = dana.put(&path, &json!({ "drawflowData": graph, "status": "active" })).await.ok();

@@ -48,7 +48,8 @@ pub(super) const MARKS: &str = "marked as (
 )";
 
 pub(super) const TOLD: &str = "told as (
-    delete from outbox o using unnest({1}::uuid[]) as t(message) where o.message_id = t.message
+    delete from outbox o using unnest({1}::uuid[], {2}::uuid[]) as t(tenant, message)
+     where o.message_id = t.message and o.tenant_id = t.tenant
 )";
 
 pub(super) const SENDS: &str = "sends as (

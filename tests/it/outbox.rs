@@ -1,0 +1,6 @@
+//! Messages out, against a stand-in for Graph that a test can make slow, refuse, or die.
+
+mod classes;
+mod doubt;
+mod lanes;
+mod stage;
