@@ -1,5 +1,5 @@
 -- Messages on their way out. lane: a conversation, one message in flight, in order. bucket: the sending line.
--- state: 0 due, 1 in flight, 3 in doubt (the request left and no answer came), 4 dead.
+-- state: 0 due, 1 claimed, 2 on its way (the request leaves), 3 in doubt (it left and no answer came), 4 dead.
 create table outbox (
     id          bigint      generated always as identity primary key,
     tenant_id   uuid        not null,
@@ -20,8 +20,8 @@ create table outbox (
     created_at  timestamptz not null default now()
 );
 create index outbox_due on outbox (priority, due_at, id) where state = 0;
-create index outbox_lane on outbox (lane, id) where state in (0, 1, 3);
-create index outbox_lease on outbox (lease_until) where state in (1, 3);
+create index outbox_lane on outbox (lane, id) where state in (0, 1, 2, 3);
+create index outbox_lease on outbox (lease_until) where state in (1, 2, 3);
 alter table outbox set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 -- Work for later: timers of waiting runs, changes a flow asked for elsewhere.

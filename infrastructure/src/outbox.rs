@@ -2,6 +2,7 @@
 //! without saying so.
 
 pub mod claim;
+pub mod departures;
 pub mod in_doubt;
 pub mod limits;
 pub mod outcome;

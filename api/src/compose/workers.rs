@@ -13,6 +13,7 @@ use infrastructure::http_client;
 use infrastructure::inbound::processor::Processor;
 use infrastructure::jobs::Jobs;
 use infrastructure::nodes;
+use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::retention;
@@ -78,6 +79,7 @@ pub async fn start(
             decisions: Arc::clone(&adapters.decisions),
             pokes: Arc::clone(&adapters.pokes),
             limits: Limits::new(),
+            departures: Departures::start(grounds.pool.clone()),
         });
         tasks.spawn(outbox.run(stop.clone()));
         let jobs = Arc::new(Jobs {

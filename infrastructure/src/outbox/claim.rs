@@ -7,8 +7,8 @@ use sqlx::types::Json;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-/// How long a claimed message is ours, in seconds: longer than a send may take.
-pub const LEASE_SEC: f64 = 45.0;
+/// How long a claimed message is ours before it has to leave, in seconds.
+pub const LEASE_SEC: f64 = 5.0;
 
 /// A message that is ours to send.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
         "with due as (
             select o.id from outbox o
              where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
-               and not exists (select from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 3))
+               and not exists (select from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3))
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
          update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3

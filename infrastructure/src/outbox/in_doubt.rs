@@ -28,8 +28,8 @@ pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), 
     Ok(())
 }
 
-/// Moves on what time has settled: a lease that ran out leaves its message in doubt; a doubt that nothing
-/// settled makes it due once more. Returns how many went into doubt and how many are sent again.
+/// Moves on what time has settled: what was claimed and never left is due again; what left and was never answered
+/// is in doubt; a doubt that nothing settled makes it due once more. Returns how many went into doubt and how many are sent again.
 ///
 /// # Errors
 /// The database.
@@ -40,10 +40,13 @@ pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
     )
     .execute(pool)
     .await?;
+    let unsent = "update outbox set state = 0, attempts = attempts - 1, lease_token = null, lease_until = null
+                   where state = 1 and lease_until < now()";
+    sqlx::query(unsent).execute(pool).await?;
     let doubtful = sqlx::query(
         "update outbox set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
                 last_error = 'the sender stopped before the answer came'
-          where state = 1 and lease_until < now()",
+          where state = 2 and lease_until < now()",
     )
     .bind(DOUBT_SEC)
     .execute(pool)

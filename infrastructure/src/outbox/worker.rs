@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::event_store::commands::Pokes;
 use crate::outbox::claim::{self, Claimed};
+use crate::outbox::departures::Departures;
 use crate::outbox::in_doubt;
 use crate::outbox::limits::Limits;
 use crate::outbox::outcome::{Verdict, judge};
@@ -54,6 +55,8 @@ pub struct Outbox {
     pub pokes: Arc<Pokes>,
     /// How fast.
     pub limits: Limits,
+    /// The last moment before a message leaves.
+    pub departures: Departures,
 }
 
 impl Outbox {
@@ -129,6 +132,10 @@ impl Outbox {
                 return self.put_back(&message, wait.as_secs_f64(), false, "held by a rate limit").await;
             }
             tokio::time::sleep(wait).await;
+        }
+        if !self.departures.leave(&message).await {
+            // Somebody else has it by now, or the database cannot be reached: nothing left.
+            return self.limits.give_back(&message.bucket);
         }
         let known = correlation(message.lane, message.message_id);
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;

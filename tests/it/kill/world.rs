@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::config::SANDBOX_APP_SECRET;
 use chrono::{DateTime, TimeDelta, Utc};
 use infrastructure::http_client;
-use infrastructure::outbox::claim::LEASE_SEC;
+use infrastructure::outbox::departures::ANSWER_SEC;
 use serde_json::Value;
 use sqlx::PgPool;
 use tests::app::eventually;
@@ -98,7 +98,7 @@ impl World {
     /// `died` held and no status settled never left: for that, time may pass faster than it does.
     pub async fn comes_to_rest(&self, pool: &PgPool, died: DateTime<Utc>) {
         // A statement may outlive the process that sent it for a moment; the next process takes longer to start.
-        let held_until = died + TimeDelta::milliseconds((LEASE_SEC * 1_000.0) as i64 + 100);
+        let held_until = died + TimeDelta::milliseconds((ANSWER_SEC * 1_000.0) as i64 + 100);
         let count = async |what: &str| -> i64 {
             let count = format!("select count(*) from {what}");
             sqlx::query_scalar(&count).fetch_one(pool).await.expect("a count")
@@ -113,7 +113,7 @@ impl World {
             }
             sqlx::query(
                 "update outbox set lease_until = now() - interval '1 second'
-                  where (state = 1 and lease_until < $1) or (state = 3 and lease_until > now())",
+                  where (state = 2 and lease_until < $1) or (state = 3 and lease_until > now())",
             )
             .bind(held_until)
             .execute(pool)
