@@ -62,3 +62,11 @@ pub struct Page<T> {
     /// All rows, where that is cheap.
     pub total: Option<u64>,
 }
+
+impl<T> Page<T> {
+    /// The same page with its rows seen otherwise.
+    pub fn map<U>(self, see: impl FnMut(T) -> U) -> Page<U> {
+        let Self { rows, next, total } = self;
+        Page { rows: rows.into_iter().map(see).collect(), next, total }
+    }
+}

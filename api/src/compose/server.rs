@@ -64,6 +64,9 @@ impl Setting {
 /// The key cannot be read, the database cannot be reached, or the account of the administrator cannot be made.
 pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow::Result<Running> {
     health::recorder();
+    if config.otlp_endpoint.is_some() {
+        tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this release exports no traces yet");
+    }
     let Setting { pool, clock, ids, limits } = setting;
     let key = match &config.secret_key {
         Some(key) => *key.expose(),

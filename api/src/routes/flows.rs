@@ -5,6 +5,7 @@ pub mod versions;
 use std::sync::Arc;
 
 use application::flows::views::FlowView;
+use application::time::Stamp;
 use domain::flow::FlowStatus;
 use domain::flow::command::FlowChange;
 use domain::shared::ids::FlowId;
@@ -52,6 +53,33 @@ struct FlowUpdate {
     status: Option<FlowStatus>,
 }
 
+/// A flow as lists show it: without its graph, which may be 256 KiB.
+#[derive(Object)]
+#[oai(rename_all = "camelCase")]
+struct FlowRow {
+    /// Its id.
+    id: FlowId,
+    /// What people call it.
+    name: String,
+    /// What it is for.
+    description: String,
+    /// `active` flows start runs with their last published version.
+    status: FlowStatus,
+    /// The last published version; 0 before the first.
+    version: u32,
+    /// When it was made.
+    created_at: Stamp,
+    /// When it was last changed.
+    updated_at: Stamp,
+}
+
+impl From<FlowView> for FlowRow {
+    fn from(flow: FlowView) -> Self {
+        let FlowView { id, name, description, status, version, created_at, updated_at, .. } = flow;
+        Self { id, name, description, status, version, created_at, updated_at }
+    }
+}
+
 impl From<NewFlow> for FlowChange {
     fn from(new: NewFlow) -> Self {
         Self { name: Some(new.name), description: new.description, drawflow: new.drawflow_data, status: new.status }
@@ -72,7 +100,7 @@ pub struct FlowsApi;
 impl FlowsApi {
     /// List flows
     ///
-    /// The account's flows, oldest first. Administrators may ask for another account's with `userId`.
+    /// The account's flows, oldest first, without their graphs. Administrators may ask for another account's with `userId`.
     #[oai(path = "/", method = "get", operation_id = "listFlows")]
     async fn list(
         &self,
@@ -87,9 +115,10 @@ impl FlowsApi {
         limit: Query<u32>,
         /// `X-Next-Cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Result<Paged<Vec<FlowView>>, Failure<GuardedList>> {
+    ) -> Result<Paged<Vec<FlowRow>>, Failure<GuardedList>> {
         let session = caller.in_account(*user_id)?;
-        Ok(Paged::of(app.flows.list(&session, &page(*limit, cursor.as_deref())?).await?, request))
+        let flows = app.flows.list(&session, &page(*limit, cursor.as_deref())?).await?;
+        Ok(Paged::of(flows.map(FlowRow::from), request))
     }
 
     /// Make a flow

@@ -38,7 +38,7 @@ struct LineRequest {
     /// Whether the number is also used in the WhatsApp Business app.
     #[oai(default)]
     coexistence: bool,
-    /// Messages a second, 1 to 1000; 80 when absent, 20 in coexistence.
+    /// Messages a second, 1 to 1000; when absent 80, 20 in coexistence, 1000 in the sandbox.
     messages_per_second: Option<u32>,
     /// Whether to keep Meta's pair limit: one message in six seconds to one customer, 45 at once. False only against
     /// a stand-in that has no such limit.

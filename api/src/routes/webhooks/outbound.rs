@@ -79,7 +79,7 @@ impl Outbound {
     ///
     /// Writes to a customer first. Outside the 24-hour window the first message must be a template; the
     /// customer's answer then goes on in the same flow. Without `queue`, the answer comes when the channel
-    /// took or refused the first message. At most 30 a minute for an account.
+    /// took or refused the first message, after 10 s at the latest. At most 30 a minute for an account.
     #[oai(path = "/", method = "post", operation_id = "triggerOutboundFlow")]
     async fn trigger(
         &self,
@@ -90,8 +90,10 @@ impl Outbound {
         let session = caller.0.session;
         let request = body.0.request()?;
         let (phone, flow_id) = (request.phone.clone(), request.flow_id);
-        app.triggers.outbound(session.tenant, &session.cause(), request).await?;
-        Ok(Json(Triggered { success: true, message: format!("Outbound flow triggered for {phone}"), flow_id }))
+        let started = app.triggers.outbound(session.tenant, &session.cause(), request).await?;
+        let trying = started.first.is_some_and(|first| first.status == "queued");
+        let still = if trying { "; its first message is still being tried" } else { "" };
+        Ok(Json(Triggered { success: true, message: format!("Outbound flow triggered for {phone}{still}"), flow_id }))
     }
 }
 
