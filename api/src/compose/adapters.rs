@@ -88,7 +88,7 @@ impl Pause for Sleep {
     }
 }
 
-/// Builds everything on these grounds.
+/// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
     let Grounds { pool, clock, ids, key, node } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));

@@ -2,6 +2,7 @@
 
 use domain::conversation::Conversation;
 use domain::conversation::event::ConversationEvent;
+use domain::shared::channel::Address;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -100,29 +101,22 @@ impl Document for ConversationView {
     }
 
     fn apply(&mut self, recorded: &Recorded<ConversationEvent>) -> bool {
-        let at = match &recorded.event {
+        match &recorded.event {
             ConversationEvent::Started { contact_id, channel, line, address, name, at } => {
-                self.id = recorded.stream.id;
-                self.contact_id = contact_id.0;
-                self.channel = channel.to_string();
-                self.phone_number_id.clone_from(line);
-                self.wa_phone_number = address.phone.as_ref().map(ToString::to_string);
-                self.wa_user_id.clone_from(&address.user_id);
-                self.customer_name.clone_from(name);
-                self.status = "active".to_owned();
-                self.started_at = Stamp(*at);
-                self.version = 1;
-                self.stats = Some(MessageCounts::default());
-                at
+                *self = Self {
+                    id: recorded.stream.id,
+                    contact_id: contact_id.0,
+                    channel: channel.to_string(),
+                    phone_number_id: line.clone(),
+                    status: "active".to_owned(),
+                    started_at: Stamp(*at),
+                    version: 1,
+                    stats: Some(MessageCounts::default()),
+                    ..Self::default()
+                };
+                self.meets(address, name.as_deref());
             }
-            ConversationEvent::ContactChanged { address, name, at } => {
-                if let Some(phone) = &address.phone {
-                    self.wa_phone_number = Some(phone.to_string());
-                }
-                self.wa_user_id = address.user_id.clone().or(self.wa_user_id.take());
-                self.customer_name = name.clone().or(self.customer_name.take());
-                at
-            }
+            ConversationEvent::ContactChanged { address, name, .. } => self.meets(address, name.as_deref()),
             ConversationEvent::MessageReceived { message, at, .. } => {
                 self.count(|counts| counts.received += 1);
                 if message.kind.is_speech() {
@@ -130,62 +124,30 @@ impl Document for ConversationView {
                     let said = Stamp(message.sent_at.min(*at));
                     self.last_customer_message_at = self.last_customer_message_at.max(Some(said));
                 }
-                at
             }
-            ConversationEvent::MessageQueued { content, at, .. } => {
+            ConversationEvent::MessageQueued { content, .. } => {
                 self.count(|counts| counts.queued += 1);
                 self.last_message = content.preview().or_else(|| Some(content.kind().to_owned()));
-                at
             }
-            ConversationEvent::MessageSent { at, .. } => {
-                self.count(|counts| counts.sent += 1);
-                at
-            }
-            ConversationEvent::MessageDelivered { at, .. } => {
-                self.count(|counts| counts.delivered += 1);
-                at
-            }
-            ConversationEvent::MessageRead { at, .. } => {
-                self.count(|counts| counts.read += 1);
-                at
-            }
+            ConversationEvent::MessageSent { .. } => self.count(|counts| counts.sent += 1),
+            ConversationEvent::MessageDelivered { .. } => self.count(|counts| counts.delivered += 1),
+            ConversationEvent::MessageRead { .. } => self.count(|counts| counts.read += 1),
             // Held back: it stands as failed among the messages too.
-            ConversationEvent::MessageFailed { at, .. } | ConversationEvent::MessageHeldBack { at, .. } => {
+            ConversationEvent::MessageFailed { .. } | ConversationEvent::MessageHeldBack { .. } => {
                 self.count(|counts| counts.failed += 1);
-                at
             }
-            ConversationEvent::FlowRunStarted { at, .. }
-            | ConversationEvent::FlowRunStepped { at, .. }
-            | ConversationEvent::FlowRunWaiting { at, .. }
-            | ConversationEvent::FlowRunEnded { at, .. }
-            | ConversationEvent::LeadUpdateRequested { at, .. } => {
-                self.follow_run(&recorded.event);
-                at
-            }
-            ConversationEvent::HandoffRequested { at, .. } => self.stands("handoff", at),
-            ConversationEvent::Claimed { by, at } => {
-                self.claimed_by = Some(by.0);
-                self.version += 1;
-                self.stands("claimed", at)
-            }
-            ConversationEvent::Released { at, .. } => {
-                self.claimed_by = None;
-                self.version += 1;
-                let closed = self.status == "closed";
-                if closed { at } else { self.stands("active", at) }
-            }
-            ConversationEvent::Closed { at, .. } => {
-                self.claimed_by = None;
-                self.version += 1;
-                self.stands("closed", at)
-            }
-            ConversationEvent::Reopened { at, .. } => {
-                self.version += 1;
-                let word = if self.claimed_by.is_some() { "claimed" } else { "active" };
-                self.stands(word, at)
-            }
-        };
-        self.last_activity_at = self.last_activity_at.max(Stamp(*at));
+            ConversationEvent::FlowRunStarted { .. }
+            | ConversationEvent::FlowRunStepped { .. }
+            | ConversationEvent::FlowRunWaiting { .. }
+            | ConversationEvent::FlowRunEnded { .. }
+            | ConversationEvent::LeadUpdateRequested { .. } => self.follow_run(&recorded.event),
+            ConversationEvent::HandoffRequested { .. } => self.status = "handoff".to_owned(),
+            ConversationEvent::Claimed { by, .. } => self.change_hands(Some(by.0), false),
+            ConversationEvent::Released { .. } => self.change_hands(None, self.status == "closed"),
+            ConversationEvent::Closed { .. } => self.change_hands(None, true),
+            ConversationEvent::Reopened { .. } => self.change_hands(self.claimed_by, false),
+        }
+        self.last_activity_at = self.last_activity_at.max(Stamp(recorded.event.at()));
         true
     }
 }
@@ -195,9 +157,21 @@ impl ConversationView {
         one(self.stats.get_or_insert_default());
     }
 
-    fn stands<'a, T>(&mut self, status: &str, at: &'a T) -> &'a T {
-        self.status = status.to_owned();
-        at
+    fn meets(&mut self, address: &Address, name: Option<&str>) {
+        self.wa_phone_number = address.phone.as_ref().map(ToString::to_string).or(self.wa_phone_number.take());
+        self.wa_user_id = address.user_id.clone().or(self.wa_user_id.take());
+        self.customer_name = name.map(str::to_owned).or(self.customer_name.take());
+    }
+
+    fn change_hands(&mut self, claimed_by: Option<Uuid>, closed: bool) {
+        self.claimed_by = claimed_by;
+        self.version += 1;
+        let word = match claimed_by {
+            _ if closed => "closed",
+            Some(_) => "claimed",
+            None => "active",
+        };
+        self.status = word.to_owned();
     }
 
     fn follow_run(&mut self, event: &ConversationEvent) {

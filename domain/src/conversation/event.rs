@@ -152,3 +152,30 @@ event_tags!(ConversationEvent {
     Closed = "conversation.closed",
     Reopened = "conversation.reopened",
 });
+
+impl ConversationEvent {
+    /// When it happened.
+    pub const fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Started { at, .. }
+            | Self::ContactChanged { at, .. }
+            | Self::MessageReceived { at, .. }
+            | Self::MessageQueued { at, .. }
+            | Self::MessageHeldBack { at, .. }
+            | Self::MessageSent { at, .. }
+            | Self::MessageDelivered { at, .. }
+            | Self::MessageRead { at, .. }
+            | Self::MessageFailed { at, .. }
+            | Self::FlowRunStarted { at, .. }
+            | Self::FlowRunStepped { at, .. }
+            | Self::FlowRunWaiting { at, .. }
+            | Self::FlowRunEnded { at, .. }
+            | Self::LeadUpdateRequested { at, .. }
+            | Self::HandoffRequested { at, .. }
+            | Self::Claimed { at, .. }
+            | Self::Released { at, .. }
+            | Self::Closed { at, .. }
+            | Self::Reopened { at, .. } => *at,
+        }
+    }
+}

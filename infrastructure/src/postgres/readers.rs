@@ -5,11 +5,13 @@ pub mod flows;
 pub mod leads;
 
 use application::error::AppResult;
+use application::log::Document;
 use application::page::{Cursor, Page};
+use domain::shared::ids::TenantId;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
+use sqlx::{PgPool, Row};
 
 use crate::postgres::app_error;
 
@@ -30,6 +32,13 @@ fn page<T: DeserializeOwned>(mut rows: Vec<PgRow>, limit: u32, total: Option<i64
 
 fn document<T: DeserializeOwned>(row: &PgRow) -> AppResult<T> {
     Ok(row.try_get::<Json<T>, _>("body").map_err(app_error)?.0)
+}
+
+/// One document by its key.
+async fn one<D: Document>(pool: &PgPool, tenant: TenantId, key: String) -> AppResult<Option<D>> {
+    let statement = format!("select body from {} where tenant_id = $1 and key = $2", D::NAME);
+    let row = sqlx::query(&statement).bind(tenant.0).bind(key).fetch_optional(pool).await.map_err(app_error)?;
+    row.as_ref().map(document).transpose()
 }
 
 fn sort_of(after: Option<&Cursor>) -> (Option<String>, Option<String>) {

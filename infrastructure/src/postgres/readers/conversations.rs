@@ -11,7 +11,7 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use crate::postgres::app_error;
-use crate::postgres::readers::{contains, document, page, sort_of};
+use crate::postgres::readers::{contains, document, one, page, sort_of};
 
 /// Conversations in Postgres.
 pub struct PgConversationReader {
@@ -79,13 +79,7 @@ impl ConversationReader for PgConversationReader {
     }
 
     async fn get(&self, tenant: TenantId, id: ConversationId) -> AppResult<Option<ConversationView>> {
-        let row = sqlx::query("select body from conversation_view where tenant_id = $1 and key = $2")
-            .bind(tenant.0)
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)?;
-        row.as_ref().map(document).transpose()
+        one(&self.pool, tenant, id.to_string()).await
     }
 
     async fn messages(
@@ -113,13 +107,7 @@ impl ConversationReader for PgConversationReader {
     }
 
     async fn message(&self, tenant: TenantId, id: MessageId) -> AppResult<Option<MessageView>> {
-        let row = sqlx::query("select body from message_view where tenant_id = $1 and key = $2")
-            .bind(tenant.0)
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)?;
-        row.as_ref().map(document).transpose()
+        one(&self.pool, tenant, id.to_string()).await
     }
 
     async fn first_of_run(

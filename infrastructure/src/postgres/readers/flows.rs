@@ -9,7 +9,7 @@ use domain::shared::ids::{FlowId, TenantId};
 use sqlx::PgPool;
 
 use crate::postgres::app_error;
-use crate::postgres::readers::{document, page, sort_of};
+use crate::postgres::readers::{one, page, sort_of};
 
 /// Flows in Postgres.
 pub struct PgFlowReader {
@@ -38,13 +38,7 @@ impl FlowReader for PgFlowReader {
     }
 
     async fn get(&self, tenant: TenantId, id: FlowId) -> AppResult<Option<FlowView>> {
-        let row = sqlx::query("select body from flow_view where tenant_id = $1 and key = $2")
-            .bind(tenant.0)
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)?;
-        row.as_ref().map(document).transpose()
+        one(&self.pool, tenant, id.to_string()).await
     }
 
     async fn versions(&self, tenant: TenantId, id: FlowId, request: &PageRequest) -> AppResult<Page<FlowVersionView>> {

@@ -11,7 +11,7 @@ use domain::shared::phone::Phone;
 use sqlx::PgPool;
 
 use crate::postgres::app_error;
-use crate::postgres::readers::{contains, document, page, sort_of};
+use crate::postgres::readers::{contains, one, page, sort_of};
 
 /// Leads in Postgres.
 pub struct PgLeadReader {
@@ -48,12 +48,6 @@ impl LeadReader for PgLeadReader {
     }
 
     async fn get(&self, tenant: TenantId, phone: &Phone) -> AppResult<Option<LeadView>> {
-        let row = sqlx::query("select body from lead_view where tenant_id = $1 and key = $2")
-            .bind(tenant.0)
-            .bind(Lead::id_of(tenant, phone).to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)?;
-        row.as_ref().map(document).transpose()
+        one(&self.pool, tenant, Lead::id_of(tenant, phone).to_string()).await
     }
 }
