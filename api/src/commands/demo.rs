@@ -70,9 +70,13 @@ async fn serve_and_play(options: Options, exit: bool) -> anyhow::Result<()> {
 async fn play_and_serve(config: &Config, database: &Database, listener: Bound, exit: bool) -> anyhow::Result<()> {
     let setting = Setting { limits: RateLimits::lifted(), ..Setting::real(database.pool.clone()) };
     let mut running = server::start(config, setting, listener).await?;
-    let played = play(config).await;
+    // Whoever interrupts the play gets everything put away as well.
+    let (played, interrupted) = tokio::select! {
+        played = play(config) => (played, false),
+        ended = running.until_signal() => (ended, true),
+    };
     let ended = match &played {
-        Ok(()) if !exit => {
+        Ok(()) if !exit && !interrupted => {
             say!("\nStill serving; Ctrl-C ends the demo and removes its data.");
             tokio::select! {
                 ended = running.until_signal() => ended,
