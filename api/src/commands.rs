@@ -11,6 +11,7 @@ macro_rules! say {
 pub mod demo;
 pub mod history;
 pub mod projections;
+pub mod rebuild;
 pub mod serve;
 pub mod user;
 
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Projections => with_database(&config, async |pool| projections::run(pool).await).await,
+        Command::Rebuild { name } => with_database(&config, async |pool| rebuild::run(pool, &name).await).await,
         Command::History { stream, at, json } => {
             with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
         }
