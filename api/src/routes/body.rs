@@ -41,15 +41,18 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        if !request.content_type().is_some_and(Json::<T>::check_content_type) {
-            return Err(ContentTypeError::ExpectContentType.into());
-        }
-        let bytes = body.take()?.into_vec().await?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
-        without_null(&value)?;
-        read(value).map(Self)
+        of(request, body.take()?.into_vec().await?).map(Self)
     }
+}
+
+fn of<T: ParseFromJSON>(request: &Request, bytes: Vec<u8>) -> Result<T> {
+    if !request.content_type().is_some_and(Json::<T>::check_content_type) {
+        return Err(ContentTypeError::ExpectContentType.into());
+    }
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
+    without_null(&value)?;
+    read(value)
 }
 
 /// A JSON body that may be left out altogether.
@@ -68,15 +71,12 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for OptionalBody<T> {
         Body::<T>::request_meta().map(|meta| MetaRequest { required: false, ..meta })
     }
 
-    async fn from_request(
-        request: &'a Request,
-        body: &mut RequestBody,
-        options: ExtractParamOptions<()>,
-    ) -> Result<Self> {
-        if request.content_type().is_none() && body.is_none() {
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        let bytes = body.take()?.into_vec().await?;
+        if bytes.is_empty() {
             return Ok(Self(None));
         }
-        Ok(Self(Some(Body::from_request(request, body, options).await?.0)))
+        of(request, bytes).map(|body| Self(Some(body)))
     }
 }
 

@@ -127,7 +127,7 @@ impl ProjectionsApi {
     ) -> Result<EventStream<BoxStream<'static, ProjectionView>>, Failure<GuardedRead>> {
         let first = app.projections.one(&name).await?;
         let (app, name) = (Arc::clone(app.0), name.0);
-        let next = stream::unfold(true, move |moves| {
+        let next = stream::unfold(first.status == "rebuilding", move |moves| {
             let (app, name) = (Arc::clone(&app), name.clone());
             async move {
                 if !moves {

@@ -11,6 +11,9 @@ const SAMPLE: i64 = 20;
 /// Times the two are brought to one cursor.
 const TRIES: usize = 20;
 
+/// Events of a turn that is not yet near the head.
+const NEAR: usize = 100;
+
 /// What came of it.
 pub enum Compared {
     /// They were compared, or there was nothing to compare with.
@@ -46,9 +49,11 @@ async fn compare_on(
     sqlx::query(&format!("analyze {building}")).execute(&mut *reader).await?;
     for _ in 0..TRIES {
         // Both near the head, so that what is left is short.
-        for which in [Which::Numbered(generation), Which::Live] {
-            while matches!(projection.turn_of(pool, which).await?, Turn::Advanced { events: 100.., .. }) {}
-        }
+        while matches!(
+            projection.turn_of(pool, Which::Numbered(generation)).await?,
+            Turn::Advanced { events: NEAR.., .. }
+        ) {}
+        while pull_live(pool, projection, generation).await? {}
         match snapshot(pool, reader, projection, generation).await? {
             Aligned::Yes => return Ok(Compared::Found(read(reader, projection.name(), &building).await?)),
             Aligned::Halted(error) => {
@@ -59,6 +64,19 @@ async fn compare_on(
         }
     }
     Ok(Compared::Later)
+}
+
+/// Brings the live generation at least where the build stands: nobody else may run it, and the build begins at a
+/// barrier that is past every event. True when it is not there yet.
+async fn pull_live(pool: &PgPool, projection: &dyn Projection, generation: i32) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let name = projection.name();
+    let Some(live) = generations::lock(&mut transaction, name, Which::Live).await? else { return Ok(false) };
+    let build = generations::lock(&mut transaction, name, Which::Numbered(generation)).await?;
+    let Some(build) = build.filter(|build| live.position < build.position) else { return Ok(false) };
+    let turn = projection.advance(&mut transaction, &live, Some(build.position)).await?;
+    transaction.commit().await?;
+    Ok(matches!(turn, Turn::Advanced { position, .. } if position < build.position))
 }
 
 enum Aligned {
