@@ -58,6 +58,8 @@ pub struct Grounds {
     pub ids: Arc<dyn NewId>,
     /// The master key.
     pub key: [u8; 32],
+    /// What seals under it.
+    pub secrets: SecretBox,
     /// This process among the nodes.
     pub node: Uuid,
 }
@@ -97,12 +99,12 @@ impl Pause for Sleep {
 
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
-    let Grounds { pool, clock, ids, key, node } = grounds;
+    let Grounds { pool, clock, ids, key, secrets, node } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
-    let keys = Arc::new(KeyRing::new(pool.clone(), SecretBox::new(key)));
+    let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let flow_commands: Arc<dyn Commands<Flow>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
@@ -110,7 +112,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let conversation_commands: Arc<dyn Commands<Conversation>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
-    let lines = Arc::new(PgLines::new(pool.clone(), SecretBox::new(key)));
+    let lines = Arc::new(PgLines::new(pool.clone(), secrets.clone()));
     let directory: Arc<dyn LineDirectory> = lines.clone();
     let contacts = Arc::new(PgContacts::new(pool.clone()));
     let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
