@@ -11,6 +11,7 @@ pub mod event;
 pub mod flow_run;
 pub mod handling;
 pub mod receive;
+pub mod what_if;
 
 #[cfg(test)]
 mod tests;
