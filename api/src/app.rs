@@ -7,6 +7,7 @@ use application::channels::lines::Lines;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
+use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
 
@@ -18,6 +19,8 @@ pub struct App {
     pub identity: Identity,
     /// Flows.
     pub flows: Flows,
+    /// What flows would have done.
+    pub what_if: WhatIf,
     /// Conversations.
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.

@@ -36,7 +36,7 @@ pub enum Group {
 /// Every operation. The order is the document's.
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
-    (flows::FlowsApi, flows::versions::Versions),
+    (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
@@ -48,7 +48,7 @@ pub type Operations = (
 pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
-        (flows::FlowsApi, flows::versions::Versions),
+        (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
