@@ -162,14 +162,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             lines: Arc::clone(&directory),
             clock: Arc::clone(&clock),
         },
-        flows: Flows {
-            commands: flow_commands,
-            reader: flow_reader,
-            library,
-            catch_up,
-            clock,
-            ids,
-        },
+        flows: Flows { commands: flow_commands, reader: flow_reader, library, catch_up, clock, ids },
         triggers: Triggers {
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),

@@ -174,8 +174,7 @@ impl Replaying {
                 Met::Nothing => {}
                 Met::Erased(runs) => self.total.skipped += runs,
                 Met::Run(run) => {
-                    let compared =
-                        what_if::replay(&run.before, &run.events, &self.candidate, self.timezone, self.now)?;
+                    let compared = what_if::replay(&run.before, &run.events, &self.candidate, self.timezone, self.now)?;
                     self.total.add(&compared);
                     let shown = WhatIfRun::of(pass.conversation, &run.events, compared);
                     self.pass = Some(pass);

@@ -173,7 +173,11 @@ impl WhatIfTotal {
 
 impl WhatIfRun {
     /// A run, by its events; nothing when they do not begin with its start.
-    pub(super) fn of(conversation_id: ConversationId, events: &[ConversationEvent], compared: Comparison) -> Option<Self> {
+    pub(super) fn of(
+        conversation_id: ConversationId,
+        events: &[ConversationEvent],
+        compared: Comparison,
+    ) -> Option<Self> {
         let ConversationEvent::FlowRunStarted { run_id, version, at, .. } = events.first()? else { return None };
         let Comparison { divergence, added, removed, changed } = compared;
         let sends = WhatIfSends { added: shown(added), removed: shown(removed), changed: shown(changed) };
