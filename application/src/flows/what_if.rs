@@ -31,6 +31,9 @@ pub const RUNS_MAX: u32 = 10_000;
 /// Runs an answer shows at most.
 pub const DETAILS_MAX: usize = 100;
 
+/// Events of a conversation read at a time.
+pub const EVENTS_PAGE: u16 = 500;
+
 /// Which recorded runs are wanted: the newest ones that started in this time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRange {
@@ -59,7 +62,7 @@ pub type Told = (i64, Option<ConversationEvent>);
 pub trait RecordedRuns: Send + Sync {
     /// Where runs of a flow started, of whatever version: the newest first, at most as many as are wanted.
     async fn find(&self, tenant: TenantId, flow: FlowId, range: &RunRange) -> AppResult<Vec<RunPlace>>;
-    /// A conversation's events after a number, in order: a page of them, none at the end.
+    /// A conversation's events after a number, in order: [`EVENTS_PAGE`] of them, fewer at the end.
     async fn events(&self, tenant: TenantId, conversation: ConversationId, after: i64) -> AppResult<Vec<Told>>;
 }
 

@@ -9,7 +9,7 @@ use domain::conversation::what_if::{ends, is_silence};
 use domain::shared::ids::{ConversationId, RunId, TenantId};
 
 use crate::error::AppResult;
-use crate::flows::what_if::{RecordedRuns, Told};
+use crate::flows::what_if::{EVENTS_PAGE, RecordedRuns, Told};
 
 /// A recorded run: the conversation before it, and its events with the silence after them.
 pub(super) struct Run {
@@ -37,13 +37,15 @@ pub(super) struct Pass {
     state: Conversation,
     after: i64,
     page: VecDeque<Told>,
+    /// Whether there is nothing after the page.
+    read: bool,
     run: Option<Run>,
 }
 
 impl Pass {
     pub(super) fn over(conversation: ConversationId, wanted: Vec<i64>) -> Self {
         let (state, page) = (Conversation::default(), VecDeque::new());
-        Self { conversation, wanted: wanted.into(), state, after: 0, page, run: None }
+        Self { conversation, wanted: wanted.into(), state, after: 0, page, read: false, run: None }
     }
 
     pub(super) async fn next(&mut self, runs: &dyn RecordedRuns, tenant: TenantId) -> AppResult<Met> {
@@ -51,8 +53,9 @@ impl Pass {
             if self.run.is_none() && self.wanted.is_empty() {
                 return Ok(Met::Nothing);
             }
-            if self.page.is_empty() {
+            if self.page.is_empty() && !self.read {
                 self.page = runs.events(tenant, self.conversation, self.after).await?.into();
+                self.read = self.page.len() < usize::from(EVENTS_PAGE);
             }
             match self.page.pop_front() {
                 None => return Ok(self.run.take().map_or(Met::Nothing, Met::Run)),

@@ -1,7 +1,7 @@
 //! Recorded runs, straight from the log.
 
 use application::error::{AppError, AppResult};
-use application::flows::what_if::{RecordedRuns, RunPlace, RunRange, Told};
+use application::flows::what_if::{EVENTS_PAGE, RecordedRuns, RunPlace, RunRange, Told};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::conversation::Conversation;
@@ -11,9 +11,6 @@ use sqlx::PgPool;
 
 use crate::event_store::log_reader::{RawEvent, read_stream};
 use crate::postgres::app_error;
-
-/// Events read at a time.
-const PAGE: i64 = 500;
 
 /// Served by the index `events_flow_runs`.
 const FIND: &str = "
@@ -50,7 +47,8 @@ impl RecordedRuns for PgRecordedRuns {
     async fn events(&self, tenant: TenantId, conversation: ConversationId, after: i64) -> AppResult<Vec<Told>> {
         let mut connection = self.pool.acquire().await.map_err(app_error)?;
         let stream = StreamId::new(tenant, conversation.0).to_string();
-        let page = read_stream(&mut connection, Conversation::TYPE, &stream, after, PAGE).await.map_err(app_error)?;
+        let page = read_stream(&mut connection, Conversation::TYPE, &stream, after, i64::from(EVENTS_PAGE));
+        let page = page.await.map_err(app_error)?;
         let told = |event: &RawEvent| {
             let recorded = event.decode::<ConversationEvent>().map_err(AppError::internal)?;
             Ok((recorded.sequence, Some(recorded.event)))
