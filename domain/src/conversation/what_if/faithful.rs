@@ -167,7 +167,7 @@ impl World {
         });
         let queued: Vec<MessageId> = queued.take(3).collect();
         let Some(message_id) = queued.get(pick % 5 % 3).copied() else { return };
-        self.hears(message_id, DeliveryStatus::ALL[1 + pick % 4], pick % 3 > 0);
+        self.hears(message_id, DeliveryStatus::ALL[1 + pick % 4], !pick.is_multiple_of(3));
     }
 
     /// The channel tells of a message, by its own clock, which is a second behind.
