@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod channels;
 pub mod commands;
+pub mod contacts;
 pub mod conversations;
 pub mod effects;
 pub mod error;

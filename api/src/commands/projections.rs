@@ -1,5 +1,8 @@
 //! `flowbot projections`.
 
+use std::sync::Arc;
+
+use infrastructure::event_store::keys::KeyRing;
 use sqlx::PgPool;
 
 use crate::compose::{health, workers};
@@ -8,8 +11,8 @@ use crate::compose::{health, workers};
 ///
 /// # Errors
 /// The database.
-pub async fn run(pool: &PgPool) -> anyhow::Result<()> {
-    let projections = workers::projections();
+pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>) -> anyhow::Result<()> {
+    let projections = workers::projections(keys);
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     infrastructure::event_store::waiter::register(pool, &names).await?;
     say!("{:<22} {:<8} {:>10} {:>12} {:>10}  error", "name", "status", "generation", "lag events", "lag s");

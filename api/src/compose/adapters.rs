@@ -22,6 +22,7 @@ use domain::flow::Flow;
 use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
@@ -65,6 +66,8 @@ pub struct Adapters {
     pub app: App,
     /// Wakes workers.
     pub pokes: Arc<Pokes>,
+    /// The keys of contacts.
+    pub keys: Arc<KeyRing>,
     /// Where projections stand.
     pub checkpoints: Arc<Checkpoints>,
     /// The journal grew.
@@ -97,12 +100,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
+    let keys = Arc::new(KeyRing::new(pool.clone(), SecretBox::new(key)));
     let flow_commands: Arc<dyn Commands<Flow>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
-        Arc::new(PgCommands::new(pool.clone(), appender, Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
     let lines = Arc::new(PgLines::new(pool.clone(), SecretBox::new(key)));
     let directory: Arc<dyn LineDirectory> = lines.clone();
@@ -127,6 +131,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     });
     let leads = Arc::new(Leads {
         commands: lead_commands,
+        contacts: contacts.clone(),
         reader: Arc::new(PgLeadReader { pool: pool.clone() }),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
@@ -158,7 +163,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         what_if: WhatIf {
             reader: Arc::clone(&flow_reader),
             library: Arc::clone(&library),
-            runs: Arc::new(PgRecordedRuns { pool: pool.clone() }),
+            runs: Arc::new(PgRecordedRuns { pool: pool.clone(), keys: Arc::clone(&keys) }),
             lines: Arc::clone(&directory),
             clock: Arc::clone(&clock),
         },
@@ -177,5 +182,5 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters { app, keys, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use application::log::{Position, Recorded};
 use chrono::{DateTime, Utc};
-use domain::shared::ids::StreamId;
+use domain::shared::ids::{StreamId, TenantId};
+use domain::upcast::{is_current, upcast};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
@@ -12,10 +13,13 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use crate::event_store::keys::ContactKey;
+use crate::event_store::sealed::{Sealed, event_place};
+
 /// Everything below the horizon has finished, so no event can appear behind a cursor. The columns of the order
 /// are qualified: bare, `transaction_id` would be the text of the output column, and the index would be lost.
 const READ: &str = "
-select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_id, e.recorded_at,
+select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
        case when e.aggregate_type = any($5) then e.payload else 'null' end as payload,
        case when e.aggregate_type = any($5) then e.metadata else 'null' end as metadata,
        e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
@@ -36,8 +40,14 @@ pub struct RawEvent {
     pub sequence: i64,
     /// Stable tag.
     pub event_type: String,
-    /// Its JSON.
+    /// Version of its shape.
+    pub event_version: String,
+    /// Its JSON; as it stands in the log until `KeyRing::open` opened it.
     pub payload: Box<RawValue>,
+    /// Whether its contact was erased: the payload is what is left of it.
+    pub erased: bool,
+    /// Why its sealed part does not open, though there is a key.
+    pub unopened: Option<&'static str>,
     /// Actor, correlation, causation.
     pub metadata: Box<RawValue>,
     /// Its own id.
@@ -56,6 +66,9 @@ impl RawEvent {
             stream: row.try_get("aggregate_id")?,
             sequence: row.try_get("sequence")?,
             event_type: row.try_get("event_type")?,
+            event_version: row.try_get("event_version")?,
+            erased: false,
+            unopened: None,
             payload: row.try_get::<Json<Box<RawValue>>, _>("payload")?.0,
             metadata: row.try_get::<Json<Box<RawValue>>, _>("metadata")?.0,
             event_id: row.try_get("event_id")?,
@@ -68,15 +81,41 @@ impl RawEvent {
         })
     }
 
-    /// The event itself.
+    /// The account it belongs to; `None` for a stream that is not ours.
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.stream.split_once('/').and_then(|(tenant, _)| tenant.parse().ok())
+    }
+
+    /// Puts the event as it was written in the place of what is left of it.
+    pub(crate) fn open(&mut self, key: &ContactKey, part: &Sealed) {
+        let place = event_place(&self.aggregate_type, &self.stream, self.sequence);
+        let text = key.open(part, &place).and_then(|whole| String::from_utf8(whole).ok());
+        match text.and_then(|text| RawValue::from_string(text).ok()) {
+            Some(whole) => self.payload = whole,
+            None => self.unopened = Some("what is sealed in it was changed, or belongs elsewhere"),
+        }
+    }
+
+    /// The event itself, in today's shape.
     ///
     /// # Errors
     /// This build cannot read its stream id, its payload or its metadata.
     pub fn decode<E: DeserializeOwned>(&self) -> Result<Recorded<E>, String> {
+        if let Some(reason) = self.unopened {
+            return Err(format!("{}: {reason}", self.event_type));
+        }
         let stream: StreamId = self.stream.parse().map_err(|error| format!("stream id: {error}"))?;
         let metadata: HashMap<String, String> = serde_json::from_str(self.metadata.get()).unwrap_or_default();
-        let event =
-            serde_json::from_str(self.payload.get()).map_err(|error| format!("{}: {error}", self.event_type))?;
+        let unread = |error: serde_json::Error| format!("{}: {error}", self.event_type);
+        let event = match is_current(&self.event_type, &self.event_version) {
+            Ok(true) => serde_json::from_str(self.payload.get()).map_err(unread)?,
+            Ok(false) => {
+                let former = serde_json::from_str(self.payload.get()).map_err(unread)?;
+                let today = upcast(&self.event_type, &self.event_version, former).map_err(|error| error.to_string())?;
+                serde_json::from_value(today).map_err(unread)?
+            }
+            Err(unknown) => return Err(unknown.to_string()),
+        };
         Ok(Recorded {
             stream,
             sequence: self.sequence,
@@ -123,7 +162,7 @@ pub async fn read_stream(
     limit: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
     let rows = sqlx::query(
-        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.payload, e.metadata, e.event_id, e.recorded_at,
+        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata, e.event_id, e.recorded_at,
                 e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
            from events e where e.aggregate_type = $1 and e.aggregate_id = $2 and e.sequence > $3
           order by e.sequence limit $4",

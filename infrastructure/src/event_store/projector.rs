@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use application::log::{Document, Position};
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
 
 /// Events a projection takes in at a time.
@@ -46,25 +48,20 @@ pub trait Projection: Send + Sync {
 
 /// The projection of a [`Document`].
 pub struct DocumentProjection<D> {
+    keys: Arc<KeyRing>,
     batch: i64,
     document: PhantomData<fn() -> D>,
 }
 
 impl<D: Document> DocumentProjection<D> {
     /// With batches of up to [`BATCH_MAX`] events.
-    pub fn new() -> Self {
-        Self::with_batch(BATCH_MAX)
+    pub fn new(keys: Arc<KeyRing>) -> Self {
+        Self::with_batch(keys, BATCH_MAX)
     }
 
     /// With batches of another size; the result is the same.
-    pub fn with_batch(batch: i64) -> Self {
-        Self { batch, document: PhantomData }
-    }
-}
-
-impl<D: Document> Default for DocumentProjection<D> {
-    fn default() -> Self {
-        Self::new()
+    pub fn with_batch(keys: Arc<KeyRing>, batch: i64) -> Self {
+        Self { keys, batch, document: PhantomData }
     }
 }
 
@@ -83,7 +80,8 @@ where
     async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
         let mut transaction = pool.begin().await?;
         let Some(from) = lock(&mut transaction, D::NAME).await? else { return Ok(Turn::NotOurs) };
-        let events = read_log(&mut transaction, from, self.batch, &[D::Aggregate::TYPE]).await?;
+        let mut events = read_log(&mut transaction, from, self.batch, &[D::Aggregate::TYPE]).await?;
+        self.keys.open(&mut transaction, &mut events).await.map_err(KeyError::into_database)?;
         let Some(last) = events.last() else {
             return Ok(Turn::Advanced { events: 0, position: from });
         };

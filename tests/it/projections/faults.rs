@@ -57,7 +57,7 @@ async fn a_poison_event_halts_its_projections_alone_and_says_why() {
     ] {
         sqlx::query(statement).execute(&database.pool).await.expect("surgery");
     }
-    for projection in projections(1_000) {
+    for projection in projections(&database.pool, 1_000) {
         run(projection.as_ref(), &database.pool).await;
     }
     let (done, events): (i64, i64) = sqlx::query_as(

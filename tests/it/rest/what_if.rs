@@ -223,3 +223,24 @@ async fn what_cannot_be_tried_is_refused() {
     refused(&mallory.post(&path, &json!({ "version": 1 })).await, 404, "not_found");
     refused(&dana.post("/api/flows/7/what-if", &json!({})).await, 404, "not_found");
 }
+
+#[tokio::test]
+async fn runs_of_erased_contacts_are_passed_over() {
+    let app = TestApp::start().await;
+    let (dana, path) = played(&app).await;
+    let conversation = dana.conversation_with(ANNA).await["id"].as_str().expect("an id").to_owned();
+    let destroyed = sqlx::query(
+        "with gone as (
+            update contact_keys k set wrapped = null, erased_at = now() from contact_streams s
+             where (k.tenant_id, k.contact_id) = (s.tenant_id, s.contact_id) and s.aggregate_id like '%/' || $1 returning 1)
+         update erasures set count = count + (select count(*) from gone)",
+    );
+    destroyed.bind(&conversation).execute(&app.database.pool).await.expect("her key is destroyed");
+    let answer = dana.post(&path, &json!({ "drawflowData": booking("So {{n}}.", "4") })).await.ok();
+    assert_eq!(
+        (counts(&answer), &answer["skipped"]),
+        ([2, 2, 0, 0, 0, 1].map(|n| json!(n)).each_ref(), &json!(1)),
+        "{answer}"
+    );
+    assert!(!answer.to_string().contains(&conversation), "{answer}");
+}

@@ -1,5 +1,7 @@
 //! Recorded runs, straight from the log.
 
+use std::sync::Arc;
+
 use application::error::{AppError, AppResult};
 use application::flows::what_if::{EVENTS_PAGE, RecordedRuns, RunPlace, RunRange, Told};
 use async_trait::async_trait;
@@ -9,6 +11,7 @@ use domain::conversation::event::ConversationEvent;
 use domain::shared::ids::{ConversationId, FlowId, StreamId, TenantId};
 use sqlx::PgPool;
 
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_stream};
 use crate::postgres::app_error;
 
@@ -23,6 +26,8 @@ select aggregate_id, sequence from events
 pub struct PgRecordedRuns {
     /// The database.
     pub pool: PgPool,
+    /// The keys of contacts.
+    pub keys: Arc<KeyRing>,
 }
 
 #[async_trait]
@@ -48,8 +53,12 @@ impl RecordedRuns for PgRecordedRuns {
         let mut connection = self.pool.acquire().await.map_err(app_error)?;
         let stream = StreamId::new(tenant, conversation.0).to_string();
         let page = read_stream(&mut connection, Conversation::TYPE, &stream, after, i64::from(EVENTS_PAGE));
-        let page = page.await.map_err(app_error)?;
+        let mut page = page.await.map_err(app_error)?;
+        self.keys.open(&mut connection, &mut page).await.map_err(KeyError::into_database).map_err(app_error)?;
         let told = |event: &RawEvent| {
+            if event.erased {
+                return Ok((event.sequence, None));
+            }
             let recorded = event.decode::<ConversationEvent>().map_err(AppError::internal)?;
             Ok((recorded.sequence, Some(recorded.event)))
         };
