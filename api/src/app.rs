@@ -10,6 +10,7 @@ use application::flows::Flows;
 use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::projections::Projections;
 
 use crate::middleware::rate_limit::RateLimits;
 
@@ -29,6 +30,8 @@ pub struct App {
     pub leads: Arc<Leads>,
     /// Sending lines.
     pub lines: Lines,
+    /// Projections, for administrators.
+    pub projections: Arc<dyn Projections>,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
     /// How often the limited operations may be called.

@@ -14,4 +14,5 @@ pub mod identity;
 pub mod leads;
 pub mod log;
 pub mod page;
+pub mod projections;
 pub mod time;

@@ -23,6 +23,7 @@ use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
 use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
@@ -43,6 +44,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::compose::workers::projections;
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
 
@@ -178,6 +180,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         conversations,
         leads,
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
+        projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
