@@ -8,6 +8,7 @@ use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
+use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
@@ -20,6 +21,8 @@ pub struct App {
     pub identity: Identity,
     /// Flows.
     pub flows: Flows,
+    /// What flows would have done.
+    pub what_if: WhatIf,
     /// Conversations.
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.

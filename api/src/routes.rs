@@ -37,7 +37,7 @@ pub enum Group {
 /// Every operation. The order is the document's.
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
-    (flows::FlowsApi, flows::versions::Versions),
+    (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
@@ -49,7 +49,7 @@ pub type Operations = (
 pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
-        (flows::FlowsApi, flows::versions::Versions),
+        (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),

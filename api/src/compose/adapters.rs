@@ -12,7 +12,8 @@ use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
-use application::flows::ports::FlowLibrary;
+use application::flows::ports::{FlowLibrary, FlowReader};
+use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::time::{Clock, NewId};
@@ -35,6 +36,7 @@ use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
+use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
@@ -116,6 +118,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let directory: Arc<dyn LineDirectory> = lines.clone();
     let contacts = Arc::new(PgContacts::new(pool.clone()));
     let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
+    let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
     let users = Arc::new(PgUsers::new(pool.clone()));
 
     let decisions = Arc::new(RunDecisions {
@@ -171,14 +174,14 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         },
-        flows: Flows {
-            commands: flow_commands,
-            reader: Arc::new(PgFlowReader { pool: pool.clone() }),
-            library,
-            catch_up,
-            clock,
-            ids,
+        what_if: WhatIf {
+            reader: Arc::clone(&flow_reader),
+            library: Arc::clone(&library),
+            runs: Arc::new(PgRecordedRuns { pool: pool.clone(), keys: Arc::clone(&keys) }),
+            lines: Arc::clone(&directory),
+            clock: Arc::clone(&clock),
         },
+        flows: Flows { commands: flow_commands, reader: flow_reader, library, catch_up, clock, ids },
         triggers: Triggers {
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
