@@ -12,11 +12,12 @@ pub mod demo;
 pub mod history;
 pub mod projections;
 pub mod serve;
+pub mod store;
 pub mod user;
 
 use crate::compose::database::Database;
 use crate::compose::logging;
-use crate::config::{Cli, Command, Config, UserCommand};
+use crate::config::{Cli, Command, Config, StoreCommand, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -42,6 +43,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             database.close().await;
             Ok(())
         }
+        Command::Store { command: StoreCommand::Adopt(options) } => {
+            let database = Database::migrated(&config).await?;
+            let result = store::adopt(&database.pool, options).await;
+            database.close().await;
+            result
+        }
         Command::Projections => with_database(&config, async |pool| projections::run(pool).await).await,
         Command::History { stream, at, json } => {
             with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
@@ -52,12 +59,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Does something on the migrated database and leaves it as it was.
+/// Does something on the migrated database, if its log was written there, and leaves it as it was.
 async fn with_database(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let database = Database::migrated(config).await?;
+    let database = Database::guarded(config).await?;
     let result = work(&database.pool).await;
     database.close().await;
     result

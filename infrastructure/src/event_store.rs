@@ -3,6 +3,7 @@
 pub mod append;
 pub mod append_sql;
 pub mod commands;
+pub mod guard;
 pub mod load;
 pub mod log_reader;
 pub mod projector;

@@ -12,4 +12,5 @@ mod projections;
 mod flows;
 mod rest;
 mod retention;
+mod store_guard;
 mod webhooks;

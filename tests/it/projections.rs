@@ -2,4 +2,4 @@
 
 mod faults;
 mod folds;
-mod history;
+pub mod history;
