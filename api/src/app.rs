@@ -7,6 +7,7 @@ use application::channels::lines::Lines;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
+use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 
@@ -28,6 +29,8 @@ pub struct App {
     pub lines: Lines,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
+    /// Requests that may be sent again.
+    pub idempotency: Arc<dyn Idempotency>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

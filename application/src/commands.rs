@@ -23,6 +23,11 @@ impl Once {
         Self { key: format!("in:{provider_message_id}"), reference: String::new() }
     }
 
+    /// What a client's request does to one kind of aggregate; `mark` is the request's.
+    pub fn request(mark: &str, aggregate_type: &str) -> Self {
+        Self { key: format!("{mark}:{aggregate_type}"), reference: String::new() }
+    }
+
     /// One of our messages, by the channel's id.
     pub fn outbound(provider_message_id: &str, message_id: MessageId) -> Self {
         Self { key: outbound_key(provider_message_id), reference: message_id.to_string() }

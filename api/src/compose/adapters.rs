@@ -27,6 +27,7 @@ use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
+use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
@@ -171,6 +172,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         leads,
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
         webhooks: Arc::new(webhooks),
+        idempotency: Arc::new(PgIdempotency::new(pool.clone(), SecretBox::new(key), key)),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };

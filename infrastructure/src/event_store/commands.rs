@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use application::actor::Cause;
-use application::commands::{Along, CommandError, Commands, Reached};
+use application::commands::{Along, CommandError, Commands, Once, Reached};
 use application::effects::Reacts;
 use async_trait::async_trait;
 use cqrs_es::{Aggregate, DomainEvent};
@@ -105,6 +105,9 @@ where
         }
         let effects: Vec<_> = events.iter().filter_map(|event| A::effect(stream, &after, event)).collect();
         let new = events.iter().map(new_event).collect::<Result<Vec<_>, _>>();
+        let mut once = along.once.clone();
+        // What has no effect may be asked again.
+        once.extend(cause.once.as_deref().filter(|_| !events.is_empty()).map(|mark| Once::request(mark, A::TYPE)));
         let append = Append {
             aggregate_type: A::TYPE,
             stream: stream.clone(),
@@ -113,7 +116,7 @@ where
             metadata: json!({
                 "actor": cause.actor.to_string(), "correlationId": cause.correlation, "causationId": cause.causation.as_deref().unwrap_or(""),
             }),
-            once: along.once.clone(),
+            once,
             mark: along.mark.clone(),
             conclude: along.conclude.clone(),
             effects,
