@@ -6,6 +6,7 @@ mod event_store;
 mod golden;
 mod journal;
 mod kill;
+mod nodes;
 mod outbox;
 mod projections;
 
