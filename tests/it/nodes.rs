@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use api::compose::database::connect;
 use api::config::Options;
 use api::middleware::rate_limit::RateLimits;
 use chrono::Utc;
+use futures::StreamExt;
+use infrastructure::nodes;
 use infrastructure::outbox::departures::ANSWER_SEC;
 use rand::Rng;
 use sqlx::PgPool;
 use tests::app::{TestApp, eventually};
+use tests::cluster::TestDatabase;
 use tests::flows;
 use tests::graph::{Graph, Reaction};
 
@@ -184,4 +188,25 @@ async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_al
     let texts = || world.graph.calls().iter().map(|call| call.text.clone()).collect::<Vec<_>>();
     eventually("an answer of the node that went on", async || (texts().len() >= 2).then_some(())).await;
     assert_eq!(texts(), ["echo 0", "echo 1"]);
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_while_it_reads_does_not_hold_up_the_readers_of_the_log() {
+    let database = TestDatabase::create().await;
+    let node = connect(database.options.clone()).await.expect("the connections of a node");
+    let mut transaction = node.begin().await.expect("a transaction");
+    sqlx::query("select pg_current_xact_id()").execute(&mut *transaction).await.expect("it writes");
+    let mut answer =
+        sqlx::query("select repeat('x', 1000) from generate_series(1, 100000)").fetch(&mut *transaction).boxed();
+    answer.next().await.expect("a row").expect("a row");
+    // Nobody reads on, and the transaction stays where it is.
+    let held = "pg_stat_activity where datname = current_database() and backend_xid is not null";
+    assert_eq!(count(&database.pool, held).await, 1);
+    eventually("the session to be ended", async || {
+        nodes::release(&database.pool).await.expect("a look");
+        (count(&database.pool, held).await == 0).then_some(())
+    })
+    .await;
+    let rest: Vec<_> = answer.collect().await;
+    assert!(rest.last().is_some_and(Result::is_err), "an error, never a short success");
 }
