@@ -17,4 +17,4 @@ create table idempotency_keys (
 create index idempotency_keys_age on idempotency_keys (created_at);
 
 -- The appends of such requests leave a key too; they are forgotten together.
-create index once_idempotent on once (recorded_at) where key like 'idem:%';
+create index once_request on once (recorded_at) where reference = 'request';

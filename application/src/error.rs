@@ -60,6 +60,10 @@ impl AppError {
         Self::Internal(source.into())
     }
 
+    fn contact_erased() -> Self {
+        Self::conflict("contact_erased", &"the contact was erased: nothing more happens here")
+    }
+
     fn conflict(code: &'static str, error: &impl std::fmt::Display) -> Self {
         Self::Conflict { code, message: error.to_string() }
     }
@@ -85,6 +89,7 @@ impl From<LeadError> for AppError {
     fn from(error: LeadError) -> Self {
         match error {
             LeadError::NotFound => Self::NotFound("lead"),
+            LeadError::ContactErased => Self::contact_erased(),
             LeadError::Status | LeadError::Name | LeadError::Email(_) | LeadError::Fields | LeadError::Tags => {
                 Self::invalid(error.to_string())
             }
@@ -96,6 +101,7 @@ impl From<ConversationError> for AppError {
     fn from(error: ConversationError) -> Self {
         match error {
             ConversationError::NotFound => Self::NotFound("conversation"),
+            ConversationError::ContactErased => Self::contact_erased(),
             ConversationError::WindowClosed => Self::WindowClosed,
             ConversationError::ClaimedByAnother(_) | ConversationError::Claimed => Self::conflict("claimed", &error),
             ConversationError::Stale(_) => Self::conflict("stale_version", &error),
@@ -109,6 +115,7 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Rule(rule) => rule.into(),
+            CommandError::ContactErased => Self::contact_erased(),
             CommandError::AlreadyDone => Self::conflict(
                 OUTCOME_UNKNOWN,
                 &"the request took effect and its answer was lost; read the resource to see how it stands",

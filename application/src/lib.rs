@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod channels;
 pub mod commands;
+pub mod contacts;
 pub mod conversations;
 pub mod effects;
 pub mod error;
@@ -14,4 +15,5 @@ pub mod identity;
 pub mod leads;
 pub mod log;
 pub mod page;
+pub mod projections;
 pub mod time;

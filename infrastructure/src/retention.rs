@@ -22,7 +22,7 @@ const RULES: [&str; 6] = [
     "delete from idempotency_keys where (tenant_id, key) in (
         select tenant_id, key from idempotency_keys where created_at < now() - interval '7 days' limit 2000)",
     "delete from once where (tenant_id, key) in (
-        select tenant_id, key from once where key like 'idem:%' and recorded_at < now() - interval '7 days' limit 2000)",
+        select tenant_id, key from once where reference = 'request' and recorded_at < now() - interval '7 days' limit 2000)",
     "delete from sessions where id in (select id from sessions where expires_at < now() - interval '1 day' limit 2000)",
 ];
 

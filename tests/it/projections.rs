@@ -3,3 +3,4 @@
 mod faults;
 mod folds;
 pub mod history;
+mod rebuilds;

@@ -10,6 +10,7 @@ use clap::Parser;
 use infrastructure::event_store::guard::{self, Adoption, Refused, Waiting};
 use infrastructure::event_store::log_reader::{RawEvent, read_log};
 use sqlx::PgPool;
+use tests::SECRET_KEY;
 use tests::app::{TestApp, eventually};
 use tests::cluster::TestDatabase;
 
@@ -18,7 +19,8 @@ use crate::projections::history::{dump, forget, lived, projections, run};
 /// The command line on this database; what it ends with.
 async fn flowbot(database: &TestDatabase, words: &[&str]) -> Result<(), String> {
     let url = database.url().await;
-    let options = ["flowbot", "--database-url", &url, "--listen", "127.0.0.1:0", "--rust-log", "off"];
+    let options =
+        ["flowbot", "--database-url", &url, "--listen", "127.0.0.1:0", "--rust-log", "off", "--secret-key", SECRET_KEY];
     let cli = Cli::parse_from(options.iter().chain(words));
     commands::run(cli).await.map_err(|error| format!("{error:#}"))
 }
@@ -71,7 +73,7 @@ async fn a_log_from_another_cluster_is_refused_until_it_is_adopted_and_then_goes
     let adopted = whole_log(&copy.pool).await;
     assert_eq!(names(&adopted), written, "every event, in the order it had");
     assert!(adopted.iter().all(|event| event.position.epoch == 1), "and none was rewritten");
-    for projection in projections(7) {
+    for projection in projections(&copy.pool, 7) {
         assert_eq!(
             projection.turn(&copy.pool).await.expect("a turn"),
             turn_at_head(projection.name(), &copy.pool).await
@@ -94,13 +96,13 @@ async fn a_log_from_another_cluster_is_refused_until_it_is_adopted_and_then_goes
     assert_eq!(all.len() as i64, count(&copy.pool, "events").await, "nothing is out of sight");
     streams_are_in_order(&all);
 
-    for projection in projections(1_000) {
+    for projection in projections(&copy.pool, 1_000) {
         run(projection.as_ref(), &copy.pool).await;
     }
     let continued = dump(&copy.pool).await;
     assert_ne!(continued, models);
     forget(&copy.pool).await;
-    for projection in projections(7) {
+    for projection in projections(&copy.pool, 7) {
         run(projection.as_ref(), &copy.pool).await;
     }
     assert_eq!(dump(&copy.pool).await, continued, "from zero as from the old checkpoint");

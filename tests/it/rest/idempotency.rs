@@ -167,10 +167,7 @@ async fn a_request_whose_process_died_is_taken_over_and_takes_effect_once() {
     died(pool, "before").await;
     let lease = "update idempotency_keys set locked_until = now() + interval '1 minute' where key = 'before'";
     sqlx::query(lease).execute(pool).await.expect("a lease");
-    sqlx::query("delete from once where key like 'idem:%:before:%'")
-        .execute(pool)
-        .await
-        .expect("as if it had not been");
+    sqlx::query("delete from once where reference = 'request'").execute(pool).await.expect("as if it had not been");
     let lead = json!({ "phone": PHONE });
     refused(&post(&dana, "before", "/api/leads", &lead).await, 409, "idempotency_in_progress");
     died(pool, "before").await;
@@ -203,7 +200,7 @@ async fn a_request_that_died_between_the_lead_and_the_run_starts_the_run() {
     died(pool, "lead").await;
     refused(&post(&dana, "lead", &path, &lead).await, 409, "idempotency_outcome_unknown");
     died(pool, "lead").await;
-    sqlx::query("delete from once where key like 'idem:%:lead:conversation'")
+    sqlx::query("delete from once where reference = 'request' and stream in (select aggregate_id from events where aggregate_type = 'conversation')")
         .execute(pool)
         .await
         .expect("the run is missing");
