@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
@@ -24,6 +25,8 @@ pub struct App {
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.
     pub triggers: Triggers,
+    /// Forgets contacts.
+    pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
     /// Sending lines.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::Commands;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
 use application::conversations::ports::{LineDirectory, Pause};
@@ -31,6 +32,7 @@ use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
+use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
@@ -151,7 +153,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let erasure = Erasure {
+        conversations: Arc::clone(&conversation_commands),
+        leads: Arc::clone(&leads.commands),
+        data: Arc::new(PgPersonalData { pool: pool.clone(), projections: projections(&keys) }),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = App {
+        erasure,
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
