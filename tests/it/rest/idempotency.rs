@@ -247,6 +247,23 @@ async fn a_client_that_hangs_up_finds_its_answer() {
 }
 
 #[tokio::test]
+async fn an_erased_contact_is_in_no_kept_answer() {
+    let app = TestApp::start().await;
+    let (dana, pool) = (app.account("dana").await, &app.database.pool);
+    let lead = json!({ "phone": PHONE, "name": "Dana Levi" });
+    post(&dana, "k", "/api/leads", &lead).await.ok();
+    let contact: Uuid =
+        sqlx::query_scalar("select contact_id from contact_streams").fetch_one(pool).await.expect("the contact");
+    let path = format!("/api/contacts/{contact}/personal-data");
+    let erased = dana.keyed("erase", Method::DELETE, &path, None).await;
+    assert!(erased.status.is_success(), "{}", erased.text);
+    is_again(&dana.keyed("erase", Method::DELETE, &path, None).await, &erased);
+    let again = post(&dana, "k", "/api/leads", &lead).await;
+    refused(&again, 409, "idempotency_outcome_unknown");
+    assert!(!again.text.contains("Dana Levi"));
+}
+
+#[tokio::test]
 async fn keys_are_kept_for_seven_days() {
     let app = TestApp::start().await;
     let (dana, pool) = (app.account("dana").await, &app.database.pool);
