@@ -9,6 +9,7 @@ use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::what_if::WhatIf;
+use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
@@ -37,6 +38,8 @@ pub struct App {
     pub projections: Arc<dyn Projections>,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
+    /// Requests that may be sent again.
+    pub idempotency: Arc<dyn Idempotency>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

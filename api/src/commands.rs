@@ -13,6 +13,7 @@ pub mod history;
 pub mod projections;
 pub mod rebuild;
 pub mod serve;
+pub mod store;
 pub mod user;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use infrastructure::event_store::keys::KeyRing;
 
 use crate::compose::database::Database;
 use crate::compose::{logging, master_key, secret_box};
-use crate::config::{Cli, Command, Config, UserCommand};
+use crate::config::{Cli, Command, Config, StoreCommand, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -47,6 +48,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             database.close().await;
             Ok(())
         }
+        Command::Store { command: StoreCommand::Adopt(options) } => {
+            let database = Database::migrated(&config).await?;
+            let result = store::adopt(&database.pool, options).await;
+            database.close().await;
+            result
+        }
         Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
         Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
         Command::History { stream, at, json } => {
@@ -58,12 +65,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Does something on the migrated database and leaves it as it was.
+/// Does something on the migrated database, if its log was written there, and leaves it as it was.
 async fn with_database(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let database = Database::migrated(config).await?;
+    let database = Database::guarded(config).await?;
     let result = work(&database.pool).await;
     database.close().await;
     result

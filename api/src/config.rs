@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-pub use cli::{At, Cli, Command, NewUser, Options, UserCommand, UserRole};
+pub use cli::{AdoptOptions, At, Cli, Command, NewUser, Options, StoreCommand, UserCommand, UserRole};
 pub use parse::ConfigError;
 pub use secret::Secret;
 

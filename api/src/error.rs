@@ -109,6 +109,10 @@ impl From<AppError> for ApiError {
             AppError::Unauthorized(_) => Self::unauthorized(message),
             AppError::Forbidden(_) => Self::forbidden("forbidden", message),
             AppError::NotFound(what) => Self::not_found(what),
+            // Only this one may be sent again as it is.
+            AppError::Conflict { code: "contended", .. } => {
+                Self::new(StatusCode::CONFLICT, "contended", message).with(header::RETRY_AFTER, "1")
+            }
             AppError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, message),
             AppError::WindowClosed => {
                 let mut refusal = Self::new(StatusCode::CONFLICT, "window_closed", message);

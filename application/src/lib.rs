@@ -10,6 +10,7 @@ pub mod conversations;
 pub mod effects;
 pub mod error;
 pub mod flows;
+pub mod idempotency;
 pub mod identity;
 pub mod leads;
 pub mod log;

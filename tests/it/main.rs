@@ -7,10 +7,12 @@ mod event_store;
 mod golden;
 mod journal;
 mod kill;
+mod nodes;
 mod outbox;
 mod projections;
 
 mod flows;
 mod rest;
 mod retention;
+mod store_guard;
 mod webhooks;

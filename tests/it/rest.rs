@@ -4,6 +4,7 @@ mod auth;
 mod conversations;
 mod errors;
 mod flows;
+mod idempotency;
 mod leads;
 mod lines;
 mod tenants;

@@ -220,6 +220,12 @@ impl SignedIn {
         send(&self.http, &self.base, method, path, body, &headers).await
     }
 
+    /// Any call, with an Idempotency-Key.
+    pub async fn keyed(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let (name, value) = &self.credential;
+        send(&self.http, &self.base, method, path, body, &[(name, value), ("idempotency-key", key)]).await
+    }
+
     /// Saves the line the sandbox plays on.
     pub async fn has_line(&self) -> &Self {
         self.has_line_id(LINE).await

@@ -17,8 +17,10 @@ use uuid::Uuid;
 use crate::event_store::keys::ContactKey;
 use crate::event_store::sealed::{Sealed, event_place};
 
-/// Everything below the horizon has finished, so no event can appear behind a cursor. The columns of the order
-/// are qualified: bare, `transaction_id` would be the text of the output column, and the index would be lost.
+/// Everything below the horizon has finished, so no event can appear behind a cursor: whatever an earlier epoch
+/// holds, and of the current one what the oldest open transaction is not older than. Both bounds are one comparison
+/// of rows, so that the index ends where the horizon is. The columns of the order are qualified: bare,
+/// `transaction_id` would be the text of the output column, and the index would be lost.
 const READ: &str = "
 select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
        case when e.aggregate_type = any($5) then e.payload else 'null' end as payload,
@@ -26,7 +28,7 @@ select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_versi
        e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
   from events e
  where (e.log_epoch, e.transaction_id, e.global_position) > ($1, $2::text::xid8, $3)
-   and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+   and (e.log_epoch, e.transaction_id) < ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))
  order by e.log_epoch, e.transaction_id, e.global_position
  limit $4";
 
@@ -241,8 +243,8 @@ pub async fn read_range(
 pub async fn horizon_age(connection: &mut PgConnection) -> Result<f64, sqlx::Error> {
     sqlx::query_scalar(
         "select coalesce(extract(epoch from clock_timestamp() - min(e.recorded_at)), 0)::float8
-           from events e where e.log_epoch = (select max(log_epoch) from events)
-            and e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())",
+           from events e
+          where (e.log_epoch, e.transaction_id) >= ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))",
     )
     .fetch_one(connection)
     .await
