@@ -122,7 +122,9 @@ impl Draft {
         let (at, begun) = (around.now, self.begun()?);
         let Some(run) = &begun.run else { return Ok(()) };
         let mut seen = run.clone();
-        let lead = around.lead.clone().filter(|lead| *lead != seen.scopes.lead);
+        // A lead that is gone is an empty one: null would read as nothing new.
+        let gone = |lead: Value| if lead.is_null() && !seen.scopes.lead.is_null() { json!({}) } else { lead };
+        let lead = around.lead.clone().map(gone).filter(|lead| *lead != seen.scopes.lead);
         if let Some(lead) = &lead {
             seen.scopes.lead.clone_from(lead);
         }
