@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::audit::Proofs;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::conversations::Conversations;
@@ -28,6 +29,8 @@ pub struct App {
     pub lines: Lines,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
+    /// What the seals vouch for.
+    pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

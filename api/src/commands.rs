@@ -8,6 +8,7 @@ macro_rules! say {
     }};
 }
 
+pub mod audit;
 pub mod demo;
 pub mod history;
 pub mod projections;
@@ -16,7 +17,7 @@ pub mod user;
 
 use crate::compose::database::Database;
 use crate::compose::logging;
-use crate::config::{Cli, Command, Config, UserCommand};
+use crate::config::{AuditCommand, Cli, Command, Config, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -46,6 +47,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::History { stream, at, json } => {
             with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
         }
+        Command::Audit { command: AuditCommand::Verify(what) } => match &what.export {
+            Some(export) => audit::verify_export(export, what.head.as_deref()),
+            None => with_database(&config, async |pool| audit::verify(pool, &config, &what).await).await,
+        },
         Command::User { command: UserCommand::Create(user) } => {
             with_database(&config, async |pool| user::create(pool, &config, user).await).await
         }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-pub use cli::{At, Cli, Command, NewUser, Options, UserCommand, UserRole};
+pub use cli::{At, AuditCommand, Cli, Command, NewUser, Options, UserCommand, UserRole, Verify};
 pub use parse::ConfigError;
 pub use secret::Secret;
 

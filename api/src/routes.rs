@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod answers;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod conversations;
@@ -29,6 +30,8 @@ pub enum Group {
     Settings,
     /// People and what they may do.
     Admin,
+    /// Proof that the log is as it was, and exports a stranger can check.
+    Audit,
     /// What other systems call: Meta's webhook, and triggers that start flows.
     Webhooks,
 }
@@ -41,6 +44,7 @@ pub type Operations = (
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     admin::users::UsersApi,
+    (audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -53,6 +57,7 @@ pub const fn operations() -> Operations {
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         admin::users::UsersApi,
+        (audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

@@ -32,6 +32,8 @@ use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::sealing::proofs::PgProofs;
+use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
@@ -77,6 +79,8 @@ pub struct Adapters {
     pub lines: Arc<PgLines>,
     /// People.
     pub users: Arc<PgUsers>,
+    /// Seals the log.
+    pub sealer: Arc<Sealer>,
 }
 
 struct Sleep;
@@ -95,6 +99,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
+    let sealer = Arc::new(Sealer::new(pool.clone(), SecretBox::new(key), &config.data_dir));
     let flow_commands: Arc<dyn Commands<Flow>> =
         Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
@@ -143,7 +148,9 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let proofs = PgProofs::new(pool.clone(), SecretBox::new(key), config.data_dir.clone(), Arc::clone(&clock));
     let app = App {
+        proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -174,5 +181,5 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters { app, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users, sealer }
 }

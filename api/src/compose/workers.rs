@@ -62,6 +62,7 @@ pub async fn start(
     );
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
+        tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
         for projection in projections {
             let (pool, pokes, known) =
                 (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));

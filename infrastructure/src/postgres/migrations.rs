@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122090300 "webhook_journal",
     20261122090400 "accounts",
     20261122090500 "views",
+    20261122100200 "seals",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
