@@ -8,6 +8,7 @@ pub mod body;
 pub mod conversations;
 pub mod flows;
 pub mod leads;
+pub mod ndjson;
 pub mod paths;
 pub mod settings;
 pub mod webhooks;

@@ -2,24 +2,17 @@
 
 use std::sync::Arc;
 
-use application::audit::{Lines, Range};
-use application::error::{AppError, AppResult};
-use async_trait::async_trait;
-use futures::stream;
+use application::audit::Range;
 use poem::Body;
 use poem::web::Data;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Binary;
 use poem_openapi::{ApiResponse, OpenApi};
-use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::error::{ApiError, Failure, List};
-use crate::routes::Group;
+use crate::error::{Failure, List};
+use crate::routes::{Group, ndjson};
 use crate::security::Caller;
-
-/// Pieces on their way to a client that reads slowly.
-const PIECES_MAX: usize = 2;
 
 #[derive(ApiResponse)]
 enum Export {
@@ -52,37 +45,7 @@ impl AuditExport {
         to: Query<Option<i64>>,
     ) -> Result<Export, Failure<List>> {
         let (proofs, tenant, range) = (Arc::clone(&app.proofs), caller.session.tenant, Range { from: *from, to: *to });
-        let (pieces, mut written) = mpsc::channel(PIECES_MAX);
-        tokio::spawn(async move {
-            let mut lines = Channel(pieces.clone());
-            if let Err(error) = proofs.export(tenant, range, &mut lines).await
-                && !pieces.is_closed()
-            {
-                tracing::warn!(?error, "An export broke off");
-                // Too late for a status: the transfer breaks off, and nobody takes the part for the whole.
-                drop(pieces.send(Err(error)).await);
-            }
-        });
-        // What fails before the first line can still be said.
-        let first = match written.recv().await {
-            Some(first) => first?,
-            None => return Err(ApiError::internal().into()),
-        };
-        let rest = stream::unfold(written, async |mut written| {
-            let piece = written.recv().await?;
-            Some((piece.map_err(std::io::Error::other), written))
-        });
-        let whole = futures::StreamExt::chain(stream::iter([Ok(first)]), rest);
-        Ok(Export::Lines(Binary(Body::from_bytes_stream(whole))))
-    }
-}
-
-/// Lines to whoever reads the answer.
-struct Channel(mpsc::Sender<AppResult<String>>);
-
-#[async_trait]
-impl Lines for Channel {
-    async fn take(&mut self, lines: String) -> AppResult<()> {
-        self.0.send(Ok(lines)).await.map_err(|_| AppError::internal("the client reads no more"))
+        let body = ndjson::body(|mut lines| async move { proofs.export(tenant, range, &mut lines).await });
+        Ok(Export::Lines(Binary(body.await?)))
     }
 }
