@@ -10,6 +10,7 @@ use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::projections::Projections;
 
 use crate::middleware::rate_limit::RateLimits;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub leads: Arc<Leads>,
     /// Sending lines.
     pub lines: Lines,
+    /// Projections, for administrators.
+    pub projections: Arc<dyn Projections>,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
     /// What the seals vouch for.

@@ -12,11 +12,17 @@ pub mod audit;
 pub mod demo;
 pub mod history;
 pub mod projections;
+pub mod rebuild;
 pub mod serve;
 pub mod user;
 
+use std::sync::Arc;
+
+use infrastructure::event_store::keys::KeyRing;
+use infrastructure::security::secret_box::SecretBox;
+
 use crate::compose::database::Database;
-use crate::compose::logging;
+use crate::compose::{logging, master_key};
 use crate::config::{AuditCommand, Cli, Command, Config, UserCommand};
 use crate::openapi;
 
@@ -43,9 +49,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             database.close().await;
             Ok(())
         }
-        Command::Projections => with_database(&config, async |pool| projections::run(pool).await).await,
+        Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
+        Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
         Command::History { stream, at, json } => {
-            with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
+            with_log(&config, async |pool, keys| history::run(pool, &keys, &stream, at.as_ref(), json).await).await
         }
         Command::Audit { command: AuditCommand::Verify(what) } => match &what.export {
             Some(export) => audit::verify_export(export, what.head.as_deref()),
@@ -66,4 +73,13 @@ async fn with_database(
     let result = work(&database.pool).await;
     database.close().await;
     result
+}
+
+/// As [`with_database`], for what reads the log.
+async fn with_log(
+    config: &Config,
+    work: impl AsyncFnOnce(&sqlx::PgPool, Arc<KeyRing>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let master = SecretBox::new(&master_key(config)?);
+    with_database(config, async |pool| work(pool, Arc::new(KeyRing::new(pool.clone(), master))).await).await
 }

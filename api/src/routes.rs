@@ -44,7 +44,7 @@ pub type Operations = (
     (conversations::ConversationsApi, conversations::reply::Replies),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-    admin::users::UsersApi,
+    (admin::users::UsersApi, admin::projections::ProjectionsApi),
     (audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
@@ -57,7 +57,7 @@ pub const fn operations() -> Operations {
         (conversations::ConversationsApi, conversations::reply::Replies),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-        admin::users::UsersApi,
+        (admin::users::UsersApi, admin::projections::ProjectionsApi),
         (audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )

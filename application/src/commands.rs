@@ -74,6 +74,9 @@ pub enum CommandError<E: std::error::Error> {
     /// A rule refuses it.
     #[error(transparent)]
     Rule(E),
+    /// The contact it is about was erased; who is behind the same phone now is another contact.
+    #[error("the contact was erased")]
+    ContactErased,
     /// One of its keys is known: it took effect before.
     #[error("it took effect before")]
     AlreadyDone,

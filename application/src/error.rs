@@ -57,6 +57,10 @@ impl AppError {
         Self::Internal(source.into())
     }
 
+    fn contact_erased() -> Self {
+        Self::conflict("contact_erased", &"the contact was erased: nothing more happens here")
+    }
+
     fn conflict(code: &'static str, error: &impl std::fmt::Display) -> Self {
         Self::Conflict { code, message: error.to_string() }
     }
@@ -82,6 +86,7 @@ impl From<LeadError> for AppError {
     fn from(error: LeadError) -> Self {
         match error {
             LeadError::NotFound => Self::NotFound("lead"),
+            LeadError::ContactErased => Self::contact_erased(),
             LeadError::Status | LeadError::Name | LeadError::Email(_) | LeadError::Fields | LeadError::Tags => {
                 Self::invalid(error.to_string())
             }
@@ -93,6 +98,7 @@ impl From<ConversationError> for AppError {
     fn from(error: ConversationError) -> Self {
         match error {
             ConversationError::NotFound => Self::NotFound("conversation"),
+            ConversationError::ContactErased => Self::contact_erased(),
             ConversationError::WindowClosed => Self::WindowClosed,
             ConversationError::ClaimedByAnother(_) | ConversationError::Claimed => Self::conflict("claimed", &error),
             ConversationError::Stale(_) => Self::conflict("stale_version", &error),
@@ -106,6 +112,7 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Rule(rule) => rule.into(),
+            CommandError::ContactErased => Self::contact_erased(),
             CommandError::AlreadyDone => Self::conflict("already_done", &"this was done already"),
             CommandError::LeaseLost => Self::conflict("lease_lost", &"somebody else took this work over"),
             CommandError::Contended => Self::conflict("contended", &"too many changes at once; try again"),

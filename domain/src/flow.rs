@@ -74,6 +74,17 @@ pub enum Flow {
 
 aggregate!(Flow, "flow", FlowCommand, FlowEvent, FlowError);
 
+/// A flow is about nobody.
+impl crate::personal::Personal for Flow {
+    fn contact(&self) -> Option<crate::shared::ids::ContactId> {
+        None
+    }
+
+    fn without_person(_: &FlowEvent) -> Option<FlowEvent> {
+        None
+    }
+}
+
 impl Flow {
     /// The flow, if it exists.
     pub fn open(&self) -> Option<&OpenFlow> {

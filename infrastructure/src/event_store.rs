@@ -3,9 +3,14 @@
 pub mod append;
 pub mod append_sql;
 pub mod commands;
+pub mod documents;
+pub mod generations;
+pub mod keys;
 pub mod load;
 pub mod log_reader;
 pub mod projector;
+pub mod rebuild;
+pub mod sealed;
 pub mod sent_messages;
 pub mod store;
 pub mod waiter;

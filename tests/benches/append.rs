@@ -65,7 +65,8 @@ async fn run() {
         .await
         .expect("a table");
     let appender = Appender::start(pool.clone());
-    let commands = Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::<Pokes>::default()));
+    let commands =
+        Arc::new(PgCommands::new(pool.clone(), tests::keys(&pool), appender.clone(), Arc::<Pokes>::default()));
     let repository = PostgresEventRepository::new(pool.clone());
     let stock = Arc::new(CqrsFramework::new(PersistedEventStore::new_event_store(repository), vec![], ()));
     let bench = Bench { pool, appender, commands, stock };
@@ -154,6 +155,7 @@ fn append(stream: &StreamId, expected: i64, events: &[ConversationEvent]) -> App
     Append {
         aggregate_type: "conversation",
         stream: stream.clone(),
+        meets: None,
         expected,
         events: events.iter().map(new).collect(),
         metadata: json!({ "actor": "user" }),

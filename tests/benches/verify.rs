@@ -157,6 +157,7 @@ fn append(stream: &StreamId, expected: i64) -> Append {
         mark: Vec::new(),
         conclude: None,
         effects: Vec::new(),
+        meets: None,
     }
 }
 

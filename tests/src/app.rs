@@ -88,10 +88,7 @@ impl TestApp {
         let options = Options {
             listen: Some(listener.address.to_string()),
             sandbox: options.sandbox.clone().or_else(|| Some("1".to_owned())),
-            secret_key: options
-                .secret_key
-                .clone()
-                .or_else(|| Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned().into())),
+            secret_key: options.secret_key.clone().or_else(|| Some(crate::SECRET_KEY.to_owned().into())),
             data_dir: options.data_dir.clone().or_else(|| Some(database.data_dir())),
             admin_username: Some("admin".to_owned()),
             admin_password: Some("admin-password".to_owned().into()),

@@ -21,6 +21,8 @@ use domain::flow::Flow;
 use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
@@ -42,6 +44,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::compose::workers::projections;
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
 
@@ -65,6 +68,8 @@ pub struct Adapters {
     pub app: App,
     /// Wakes workers.
     pub pokes: Arc<Pokes>,
+    /// The keys of contacts.
+    pub keys: Arc<KeyRing>,
     /// Where projections stand.
     pub checkpoints: Arc<Checkpoints>,
     /// The journal grew.
@@ -100,12 +105,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
     let sealer = Arc::new(Sealer::new(pool.clone(), SecretBox::new(key), &config.data_dir));
+    let keys = Arc::new(KeyRing::new(pool.clone(), SecretBox::new(key)));
     let flow_commands: Arc<dyn Commands<Flow>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
-        Arc::new(PgCommands::new(pool.clone(), appender, Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
     let lines = Arc::new(PgLines::new(pool.clone(), SecretBox::new(key)));
     let directory: Arc<dyn LineDirectory> = lines.clone();
@@ -129,6 +135,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     });
     let leads = Arc::new(Leads {
         commands: lead_commands,
+        contacts: contacts.clone(),
         reader: Arc::new(PgLeadReader { pool: pool.clone() }),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
@@ -177,9 +184,22 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         conversations,
         leads,
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
+        projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users, sealer }
+    Adapters {
+        app,
+        keys,
+        pokes,
+        checkpoints,
+        journal_grown,
+        inbound,
+        decisions,
+        conversation_commands,
+        lines,
+        users,
+        sealer,
+    }
 }

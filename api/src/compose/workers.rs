@@ -7,7 +7,9 @@ use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::leads::views::LeadView;
 use infrastructure::channels::whatsapp::send::WhatsApp;
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
+use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::waiter;
 use infrastructure::http_client;
 use infrastructure::inbound::processor::Processor;
@@ -24,13 +26,13 @@ use crate::compose::adapters::{Adapters, Grounds};
 use crate::config::{MetaConfig, Roles};
 
 /// Every projection.
-pub fn projections() -> Vec<Arc<dyn Projection>> {
+pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
     vec![
-        Arc::new(DocumentProjection::<FlowView>::new()),
-        Arc::new(DocumentProjection::<FlowVersionView>::new()),
-        Arc::new(DocumentProjection::<ConversationView>::new()),
-        Arc::new(DocumentProjection::<MessageView>::new()),
-        Arc::new(DocumentProjection::<LeadView>::new()),
+        Arc::new(DocumentProjection::<FlowView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<FlowVersionView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<ConversationView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<MessageView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<LeadView>::new(Arc::clone(keys))),
     ]
 }
 
@@ -46,7 +48,7 @@ pub async fn start(
     stop: &CancellationToken,
 ) -> Result<TaskTracker, sqlx::Error> {
     let tasks = TaskTracker::new();
-    let projections = projections();
+    let projections = projections(&adapters.keys);
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     waiter::register(&grounds.pool, &names).await?;
     nodes::beat(&grounds.pool, grounds.node).await?;
@@ -63,6 +65,7 @@ pub async fn start(
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
         tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
+        tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
         for projection in projections {
             let (pool, pokes, known) =
                 (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));

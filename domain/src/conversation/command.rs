@@ -189,6 +189,11 @@ pub enum ConversationCommand {
         /// Now.
         at: DateTime<Utc>,
     },
+    /// Forget the contact.
+    Erase {
+        /// Now.
+        at: DateTime<Utc>,
+    },
     /// The contact is reached otherwise from now on.
     ChangeAddress {
         /// How.

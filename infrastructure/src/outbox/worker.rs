@@ -217,6 +217,7 @@ impl Outbox {
                 }
                 Err(
                     error @ (CommandError::Rule(ConversationError::NotFound)
+                    | CommandError::ContactErased
                     | CommandError::AlreadyDone
                     | CommandError::Rule(_)
                     | CommandError::Internal(_)),

@@ -18,7 +18,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122090300 "webhook_journal",
     20261122090400 "accounts",
     20261122090500 "views",
+    20261122100000 "contact_keys",
     20261122100200 "seals",
+    20261122100400 "generations",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -86,8 +86,17 @@ async fn a_cut_log_is_found_out_by_the_head_that_was_kept() {
     kept.await;
     let verify = async |more: &[&str]| {
         let (url, dir) = (app.database.url().await, app.database.data_dir());
-        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        let arguments = ["flowbot", "audit", "verify", "--database-url", &url, "--data-dir", &dir, "--secret-key", key];
+        let arguments = [
+            "flowbot",
+            "audit",
+            "verify",
+            "--database-url",
+            &url,
+            "--data-dir",
+            &dir,
+            "--secret-key",
+            tests::SECRET_KEY,
+        ];
         api::commands::run(Cli::parse_from([&arguments, more].concat())).await
     };
     verify(&[]).await.expect("a valid log");
