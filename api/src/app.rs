@@ -5,9 +5,11 @@ use std::sync::Arc;
 use application::audit::Proofs;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
+use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
@@ -20,10 +22,14 @@ pub struct App {
     pub identity: Identity,
     /// Flows.
     pub flows: Flows,
+    /// What flows would have done.
+    pub what_if: WhatIf,
     /// Conversations.
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.
     pub triggers: Triggers,
+    /// Forgets contacts.
+    pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
     /// Sending lines.

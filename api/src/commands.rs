@@ -19,10 +19,9 @@ pub mod user;
 use std::sync::Arc;
 
 use infrastructure::event_store::keys::KeyRing;
-use infrastructure::security::secret_box::SecretBox;
 
 use crate::compose::database::Database;
-use crate::compose::{logging, master_key};
+use crate::compose::{logging, master_key, secret_box};
 use crate::config::{AuditCommand, Cli, Command, Config, UserCommand};
 use crate::openapi;
 
@@ -80,6 +79,6 @@ async fn with_log(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool, Arc<KeyRing>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let master = SecretBox::new(&master_key(config)?);
+    let master = secret_box(config, &master_key(config)?);
     with_database(config, async |pool| work(pool, Arc::new(KeyRing::new(pool.clone(), master))).await).await
 }

@@ -186,6 +186,8 @@ statuses! {
     GuardedList: 400 401 403 500 503;
     /// One thing, by its id.
     Read: 400 401 404 500 503;
+    /// A question about one thing that comes with a body.
+    Question: 400 401 403 404 413 415 500 503;
     /// One thing, for administrators.
     GuardedRead: 400 401 403 404 500 503;
     /// A proof, which may come too early.

@@ -5,6 +5,7 @@ pub mod answers;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod contacts;
 pub mod conversations;
 pub mod flows;
 pub mod leads;
@@ -40,8 +41,8 @@ pub enum Group {
 /// Every operation. The order is the document's.
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
-    (flows::FlowsApi, flows::versions::Versions),
-    (conversations::ConversationsApi, conversations::reply::Replies),
+    (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
+    (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
@@ -53,8 +54,8 @@ pub type Operations = (
 pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
-        (flows::FlowsApi, flows::versions::Versions),
-        (conversations::ConversationsApi, conversations::reply::Replies),
+        (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
+        (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),

@@ -3,6 +3,7 @@
 mod architecture;
 mod audit;
 mod database;
+mod erasure;
 mod event_store;
 mod golden;
 mod journal;

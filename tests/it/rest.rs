@@ -8,6 +8,7 @@ mod leads;
 mod lines;
 mod tenants;
 mod triggers;
+mod what_if;
 
 use serde_json::Value;
 use tests::app::Answer;

@@ -211,8 +211,20 @@ impl SignedIn {
 
     /// Any call.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    /// Any call with headers of its own.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let (name, value) = &self.credential;
-        send(&self.http, &self.base, method, path, body, &[(name, value)]).await
+        let headers = [headers, &[(*name, value.as_str())]].concat();
+        send(&self.http, &self.base, method, path, body, &headers).await
     }
 
     /// Saves the line the sandbox plays on.

@@ -8,9 +8,9 @@ use anyhow::{Context, bail, ensure};
 use application::audit::Range;
 use infrastructure::sealing::{export_file, head_file, verify as sealed};
 use infrastructure::security::master_key::load_secret_key;
-use infrastructure::security::secret_box::SecretBox;
 use sqlx::PgPool;
 
+use crate::compose::secret_box;
 use crate::config::{Config, Verify};
 
 /// Recomputes the chain. Without the master key, whoever can write the database could have signed it: it says so.
@@ -22,7 +22,7 @@ pub async fn verify(pool: &PgPool, config: &Config, what: &Verify) -> anyhow::Re
         Some(key) => Some(*key.expose()),
         None => load_secret_key(&config.data_dir)?,
     };
-    let secrets = key.as_ref().map(SecretBox::new);
+    let secrets = key.as_ref().map(|key| secret_box(config, key));
     let head = match &what.head {
         Some(file) => Some(head_file::read(file)?),
         None => head_file::read_in(&config.data_dir)?,

@@ -163,6 +163,9 @@ pub struct Options {
     /// 32 bytes in base64 that wrap secrets and sign sessions [default: generated once]
     #[arg(long, env = "FLOWBOT_SECRET_KEY", global = true, hide_env_values = true)]
     pub secret_key: Option<Secret<String>>,
+    /// The master key before a rotation: everything sealed under it is sealed again [default: none]
+    #[arg(long, env = "FLOWBOT_FORMER_SECRET_KEY", global = true, hide_env_values = true)]
+    pub former_secret_key: Option<Secret<String>>,
     /// Name of the first administrator [default: admin]
     #[arg(long, env = "FLOWBOT_ADMIN_USERNAME", global = true)]
     pub admin_username: Option<String>,

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100000 "contact_keys",
     20261122100200 "seals",
     20261122100400 "generations",
+    20261122100500 "run_index",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

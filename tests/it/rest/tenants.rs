@@ -58,6 +58,7 @@ fn body_of(operation: &str) -> Option<Value> {
         "updateUser" => Some(json!({ "displayName": "Mine now", "password": "stolen password" })),
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
+        "whatIf" => Some(json!({ "limit": 1 })),
         "publishFlowVersion" | "deleteFlow" => None,
         reading => {
             let known = ["getFlow", "listFlowVersions", "getConversation", "getUser", "getLead", "triggerFlowByQuery"];
