@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::leaf::Stored;
+use crate::event_store::log_reader::FINISHED;
 
 /// What every binary `copy` begins with; flags and the length of an extension follow.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -61,7 +62,7 @@ pub async fn read(
 fn statement(after: Position, until: Until, limit: i64) -> String {
     let tuple = |at: Position| format!("({}::smallint, '{}'::xid8, {}::bigint)", at.epoch, at.transaction, at.number);
     let bound = match until {
-        Until::Horizon => "e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())".to_owned(),
+        Until::Horizon => FINISHED.to_owned(),
         Until::Position(at) => format!("(e.log_epoch, e.transaction_id, e.global_position) <= {}", tuple(at)),
     };
     format!(
