@@ -3,9 +3,11 @@
 pub mod append;
 pub mod append_sql;
 pub mod commands;
+pub mod history;
 pub mod keys;
 pub mod load;
 pub mod log_reader;
+pub mod past;
 pub mod projector;
 pub mod sealed;
 pub mod sent_messages;

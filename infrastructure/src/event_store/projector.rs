@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use application::log::{Document, Position};
+use application::log::{Document, Position, fold_into};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::shared::nulls::without_nulls;
@@ -134,11 +134,7 @@ async fn fold<D: Document>(connection: &mut PgConnection, events: &[RawEvent]) -
     }
     let mut documents: HashMap<Key, Option<D>> = known(connection, recorded.iter().map(|(key, _)| key)).await?;
     for (key, event) in recorded {
-        let slot = documents.entry(key).or_default();
-        let mut document = slot.take().unwrap_or_default();
-        if document.apply(&event) {
-            *slot = Some(document);
-        }
+        fold_into(documents.entry(key).or_default(), &event);
     }
     Ok(Folded { documents, events: done, halted })
 }
