@@ -32,4 +32,4 @@ create table erasures (
 insert into erasures default values;
 
 -- A provider's message id holds the customer's phone, so keys are kept as hashes.
-update once set key = encode(sha256(convert_to(key, 'UTF8')), 'hex');
+update once set key = split_part(key, ':', 1) || ':' || encode(sha256(convert_to(key, 'UTF8')), 'hex');

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::projections::Projections;
 
 use crate::middleware::rate_limit::RateLimits;
 
@@ -22,10 +24,14 @@ pub struct App {
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.
     pub triggers: Triggers,
+    /// Forgets contacts.
+    pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
     /// Sending lines.
     pub lines: Lines,
+    /// Projections, for administrators.
+    pub projections: Arc<dyn Projections>,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
     /// How often the limited operations may be called.

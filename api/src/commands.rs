@@ -11,6 +11,7 @@ macro_rules! say {
 pub mod demo;
 pub mod history;
 pub mod projections;
+pub mod rebuild;
 pub mod serve;
 pub mod user;
 
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
+        Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
         Command::History { stream, at, json } => {
             with_log(&config, async |pool, keys| history::run(pool, &keys, &stream, at.as_ref(), json).await).await
         }

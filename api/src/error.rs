@@ -186,6 +186,8 @@ statuses! {
     GuardedList: 400 401 403 500 503;
     /// One thing, by its id.
     Read: 400 401 404 500 503;
+    /// One thing, for administrators.
+    GuardedRead: 400 401 403 404 500 503;
     /// Something of the caller's own.
     Own: 401 404 500 503;
     /// A change of something of the caller's own.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod answers;
 pub mod auth;
 pub mod body;
+pub mod contacts;
 pub mod conversations;
 pub mod flows;
 pub mod leads;
@@ -37,10 +38,10 @@ pub enum Group {
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
     (flows::FlowsApi, flows::versions::Versions),
-    (conversations::ConversationsApi, conversations::reply::Replies),
+    (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-    admin::users::UsersApi,
+    (admin::users::UsersApi, admin::projections::ProjectionsApi),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -49,10 +50,10 @@ pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
         (flows::FlowsApi, flows::versions::Versions),
-        (conversations::ConversationsApi, conversations::reply::Replies),
+        (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-        admin::users::UsersApi,
+        (admin::users::UsersApi, admin::projections::ProjectionsApi),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

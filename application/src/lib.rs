@@ -15,5 +15,6 @@ pub mod identity;
 pub mod leads;
 pub mod log;
 pub mod page;
+pub mod projections;
 pub mod time;
 pub mod time_travel;

@@ -64,12 +64,16 @@ pub struct Recorded<E> {
     pub event: E,
 }
 
-/// A read model: one JSON document a key, folded from the events of one aggregate.
+/// A read model: one JSON document a key, folded from the events of one aggregate. Invariant: the events of a key
+/// are all in one stream, so that a rebuild can fold stream by stream.
 pub trait Document: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its name, which is its table and its checkpoint.
     const NAME: &'static str;
     /// The aggregate it reads.
     type Aggregate: Aggregate;
+    /// The event types it needs. Whatever else is in the log, even if this build has never heard of it, passes by.
+    /// Empty: every one of its aggregate's, and one that this build cannot read halts the model.
+    const READS: &'static [&'static str] = &[];
 
     /// The document an event belongs to; `None` when it tells this model nothing.
     fn key(recorded: &Recorded<<Self::Aggregate as Aggregate>::Event>) -> Option<String>;

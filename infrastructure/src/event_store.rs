@@ -3,12 +3,15 @@
 pub mod append;
 pub mod append_sql;
 pub mod commands;
+pub mod documents;
+pub mod generations;
 pub mod history;
 pub mod keys;
 pub mod load;
 pub mod log_reader;
 pub mod past;
 pub mod projector;
+pub mod rebuild;
 pub mod sealed;
 pub mod sent_messages;
 pub mod store;

@@ -5,6 +5,7 @@ pub mod contacts;
 pub mod flow_library;
 pub mod lines;
 pub mod migrations;
+pub mod personal_data;
 pub mod readers;
 pub mod ttl_cache;
 pub mod users;

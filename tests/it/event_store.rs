@@ -4,5 +4,6 @@ mod appends;
 mod feed;
 mod given;
 mod nodes;
+mod sealing;
 mod snapshots;
 mod stock;

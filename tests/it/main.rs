@@ -2,6 +2,7 @@
 
 mod architecture;
 mod database;
+mod erasure;
 mod event_store;
 mod golden;
 mod journal;

@@ -3,3 +3,4 @@
 mod faults;
 mod folds;
 mod history;
+mod rebuilds;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::Commands;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
 use application::conversations::ports::{LineDirectory, Pause};
@@ -22,6 +23,7 @@ use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
 use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
@@ -29,6 +31,7 @@ use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::lines::PgLines;
+use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
@@ -41,6 +44,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::compose::workers::projections;
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
 
@@ -148,7 +152,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let erasure = Erasure {
+        conversations: Arc::clone(&conversation_commands),
+        leads: Arc::clone(&leads.commands),
+        data: Arc::new(PgPersonalData { pool: pool.clone(), projections: projections(&keys) }),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = App {
+        erasure,
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -175,6 +187,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         conversations,
         leads,
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
+        projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),

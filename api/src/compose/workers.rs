@@ -9,6 +9,7 @@ use application::leads::views::LeadView;
 use infrastructure::channels::whatsapp::send::WhatsApp;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
+use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::waiter;
 use infrastructure::http_client;
 use infrastructure::inbound::processor::Processor;
@@ -63,6 +64,7 @@ pub async fn start(
     );
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
+        tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
         for projection in projections {
             let (pool, pokes, known) =
                 (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));

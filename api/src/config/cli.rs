@@ -34,6 +34,11 @@ pub enum Command {
     Openapi,
     /// List the projections with their lag
     Projections,
+    /// Rebuild a projection online, or all of them, and help with it until it is live
+    Rebuild {
+        /// The projection's name, or `all`
+        name: String,
+    },
     /// Print a stream's events, or its state at a point
     History {
         /// The stream, as <tenant>/<id>

@@ -1,3 +1,4 @@
 //! What administrators do.
 
+pub mod projections;
 pub mod users;

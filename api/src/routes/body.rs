@@ -41,14 +41,42 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 
     async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        if !request.content_type().is_some_and(Json::<T>::check_content_type) {
-            return Err(ContentTypeError::ExpectContentType.into());
-        }
+        of(request, body.take()?.into_vec().await?).map(Self)
+    }
+}
+
+fn of<T: ParseFromJSON>(request: &Request, bytes: Vec<u8>) -> Result<T> {
+    if !request.content_type().is_some_and(Json::<T>::check_content_type) {
+        return Err(ContentTypeError::ExpectContentType.into());
+    }
+    let value: Value = serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
+    without_null(&value)?;
+    read(value)
+}
+
+/// A JSON body that may be left out altogether.
+pub struct OptionalBody<T>(pub Option<T>);
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Body::<T>::request_meta().map(|meta| MetaRequest { required: false, ..meta })
+    }
+
+    async fn from_request(request: &'a Request, body: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
         let bytes = body.take()?.into_vec().await?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
-        without_null(&value)?;
-        read(value).map(Self)
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        of(request, bytes).map(|body| Self(Some(body)))
     }
 }
 

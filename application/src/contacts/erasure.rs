@@ -13,10 +13,16 @@ use domain::lead::command::LeadCommand;
 use domain::shared::ids::{ContactId, ConversationId, LeadId, StreamId, TenantId};
 
 use crate::actor::Session;
-use crate::commands::{Along, Commands};
+use crate::commands::{Along, CatchUp, Commands};
+use crate::conversations::message_view::MessageView;
+use crate::conversations::views::ConversationView;
 use crate::error::{AppError, AppResult};
+use crate::leads::views::LeadView;
+use crate::log::{Document, Position};
 use crate::time::Clock;
 
+/// Read models that show contacts.
+const MODELS: [&str; 3] = [ConversationView::NAME, MessageView::NAME, LeadView::NAME];
 /// How often streams are looked for that began while the contact was being erased.
 const LOOKS_MAX: usize = 5;
 
@@ -52,6 +58,8 @@ pub struct Erasure {
     pub leads: Arc<dyn Commands<Lead>>,
     /// Where personal data lies.
     pub data: Arc<dyn PersonalData>,
+    /// Lets the read models hear of it before they are folded anew.
+    pub catch_up: Arc<dyn CatchUp>,
     /// Now.
     pub clock: Arc<dyn Clock>,
 }
@@ -63,17 +71,21 @@ impl Erasure {
     /// # Errors
     /// The account has no such contact, or the log holds it in clear.
     pub async fn erase(&self, session: &Session, contact: ContactId) -> AppResult<DateTime<Utc>> {
-        let mut told = Kept::default();
+        let (mut told, mut position) = (Kept::default(), None);
         for _ in 0..LOOKS_MAX {
             let kept = self.data.of(session.tenant, contact).await?.ok_or(AppError::NotFound("contact"))?;
             if kept.in_clear {
                 let message = "the log holds events of this contact that were stored before events were sealed".into();
                 return Err(AppError::Conflict { code: "stored_in_clear", message });
             }
-            self.tell(session, contact, &kept).await?;
+            position = position.max(self.tell(session, contact, &kept).await?);
             let actor = session.cause().actor.to_string();
             let erased_at = self.data.destroy(session.tenant, contact, &kept, &actor).await?;
             if kept == told {
+                // What they hear of later they read as it is by then: erased.
+                if let Some(position) = position {
+                    self.catch_up.wait(&MODELS, position).await;
+                }
                 self.data.refold(session.tenant, &kept).await?;
                 return Ok(erased_at);
             }
@@ -82,16 +94,22 @@ impl Erasure {
         Err(AppError::Conflict { code: "contended", message: "the contact keeps writing; try again".into() })
     }
 
-    async fn tell(&self, session: &Session, contact: ContactId, kept: &Kept) -> AppResult<()> {
+    /// Tells every stream; the position of the last that had not heard.
+    async fn tell(&self, session: &Session, contact: ContactId, kept: &Kept) -> AppResult<Option<Position>> {
         let (cause, at) = (session.cause(), self.clock.now());
+        let mut last = None;
         for conversation in &kept.conversations {
             let stream = StreamId::new(session.tenant, conversation.0);
-            self.conversations.run(&stream, &cause, ConversationCommand::Erase { at }, Along::default()).await?;
+            let command = ConversationCommand::Erase { at };
+            let reached = self.conversations.run(&stream, &cause, command, Along::default()).await?;
+            last = last.max(reached.position);
         }
         for lead in &kept.leads {
             let stream = StreamId::new(session.tenant, lead.0);
-            self.leads.run(&stream, &cause, LeadCommand::Erase { contact, at }, Along::default()).await?;
+            let command = LeadCommand::Erase { contact, at };
+            let reached = self.leads.run(&stream, &cause, command, Along::default()).await?;
+            last = last.max(reached.position);
         }
-        Ok(())
+        Ok(last)
     }
 }

@@ -86,6 +86,15 @@ pub struct MessageView {
 impl Document for MessageView {
     const NAME: &'static str = "message_view";
     type Aggregate = Conversation;
+    const READS: &'static [&'static str] = &[
+        "conversation.message_received",
+        "conversation.message_queued",
+        "conversation.message_held_back",
+        "conversation.message_sent",
+        "conversation.message_delivered",
+        "conversation.message_read",
+        "conversation.message_failed",
+    ];
 
     fn key(recorded: &Recorded<ConversationEvent>) -> Option<String> {
         match &recorded.event {

@@ -103,6 +103,7 @@ pub struct FlowVersionView {
 impl Document for FlowVersionView {
     const NAME: &'static str = "flow_version_view";
     type Aggregate = Flow;
+    const READS: &'static [&'static str] = &["flow.version_published"];
 
     fn key(recorded: &Recorded<FlowEvent>) -> Option<String> {
         match &recorded.event {

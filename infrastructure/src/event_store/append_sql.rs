@@ -292,9 +292,10 @@ impl Columns {
     }
 }
 
-/// As keys are kept: a provider's message id holds the customer's phone.
+/// As keys are kept: their kind in clear, the rest hashed, for a provider's message id holds the customer's phone.
 pub(super) fn hashed(key: &str) -> String {
-    hex::encode(Sha256::digest(key))
+    let kind = key.split_once(':').map_or("", |(kind, _)| kind);
+    format!("{kind}:{}", hex::encode(Sha256::digest(key)))
 }
 
 fn json(value: &impl serde::Serialize) -> Value {

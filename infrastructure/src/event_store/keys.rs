@@ -106,9 +106,8 @@ impl KeyRing {
     /// # Errors
     /// It was destroyed, or cannot be read.
     pub async fn known(&self, tenant: TenantId, contact: ContactId) -> Result<ContactKey, KeyError> {
-        match self.remembered().keys.get(&(tenant, contact)) {
-            Some(Some(key)) => return Ok(key.clone()),
-            Some(None) | None => {}
+        if let Some(Some(key)) = self.remembered().keys.get(&(tenant, contact)) {
+            return Ok(key.clone());
         }
         self.fresh(tenant, contact).await
     }

@@ -52,10 +52,7 @@ pub enum LoadError {
 /// # Errors
 /// The database, or an event that cannot be read.
 pub async fn load<A: Aggregate>(pool: &PgPool, keys: &KeyRing, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
-    let mut loaded = match snapshot(pool, keys, stream).await? {
-        Some(loaded) => loaded,
-        None => Loaded::default(),
-    };
+    let mut loaded = snapshot(pool, keys, stream).await?.unwrap_or_default();
     catch_up(pool, keys, stream, &mut loaded).await?;
     Ok(loaded)
 }

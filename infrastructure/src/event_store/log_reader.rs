@@ -6,6 +6,7 @@ use application::log::{Position, Recorded};
 use chrono::{DateTime, Utc};
 use domain::shared::ids::{StreamId, TenantId};
 use domain::upcast::{is_current, upcast};
+use futures::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
@@ -187,6 +188,63 @@ pub async fn read_stream(
     .fetch_all(connection)
     .await?;
     rows.iter().map(RawEvent::read).collect()
+}
+
+/// A range of an aggregate's streams, below a barrier of the log.
+#[derive(Debug, Clone)]
+pub struct Range<'a> {
+    /// The aggregate's type.
+    pub aggregate_type: &'a str,
+    /// The last stream before the range, and the last event in it that is known; none: from the beginning.
+    pub after: Option<(String, i64)>,
+    /// The first stream that is in, when no stream is known yet.
+    pub from: Option<&'a str>,
+    /// The first stream that is not in.
+    pub to: Option<&'a str>,
+    /// Events from here on are left out.
+    pub below: Position,
+    /// Types whose payloads are wanted; empty: all.
+    pub types: &'a [&'a str],
+}
+
+/// A page of a range, stream by stream, each in its order. The barrier must have been below the horizon.
+///
+/// # Errors
+/// The database.
+pub async fn read_range(
+    connection: &mut PgConnection,
+    range: &Range<'_>,
+    limit: i64,
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    // Bounds that are not there are left out, not null: else the index would be walked to its end.
+    let (start, stream, sequence) = match (&range.after, range.from) {
+        (Some((stream, sequence)), _) => ("and (e.aggregate_id, e.sequence) > ($5, $6)", stream.as_str(), *sequence),
+        (None, Some(from)) => ("and (e.aggregate_id, e.sequence) >= ($5, $6)", from, 0),
+        (None, None) => ("and $5 is not null and $6 is not null", "", 0),
+    };
+    let end = if range.to.is_some() { "and e.aggregate_id < $7" } else { "and $7::text is null" };
+    let wanted = "e.event_type = any($8) or $8 = '{}'";
+    let statement = format!(
+        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
+                case when {wanted} then e.payload else 'null' end as payload,
+                case when {wanted} then e.metadata else 'null' end as metadata,
+                e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
+           from events e
+          where e.aggregate_type = $1 and (e.log_epoch, e.transaction_id) < ($2, $3::text::xid8) {start} {end}
+          order by e.aggregate_id, e.sequence limit $4"
+    );
+    let rows = sqlx::query(&statement)
+        .bind(range.aggregate_type)
+        .bind(range.below.epoch)
+        .bind(range.below.transaction.to_string())
+        .bind(limit)
+        .bind(stream)
+        .bind(sequence)
+        .bind(range.to)
+        .bind(range.types)
+        .fetch(connection);
+    // Row by row: a page need not be in memory twice.
+    rows.map(|row| RawEvent::read(&row?)).try_collect().await
 }
 
 /// How far the oldest event that cannot be read yet lies behind, in seconds: what a long transaction holds up.

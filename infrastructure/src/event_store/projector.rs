@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use application::log::{Document, Position, fold_into};
+use application::log::{Document, Position};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
-use domain::shared::nulls::without_nulls;
-use serde_json::Value;
-use sqlx::{PgConnection, PgPool, Row};
-use uuid::Uuid;
+use domain::shared::ids::StreamId;
+use sqlx::{PgConnection, PgPool};
 
+use crate::event_store::documents::{self, Documents};
+use crate::event_store::generations::{self, Held, Which};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
+use crate::event_store::rebuild::{refold, slices};
 
 /// Events a projection takes in at a time.
 pub const BATCH_MAX: i64 = 1_000;
@@ -39,11 +40,57 @@ pub trait Projection: Send + Sync {
     /// Its name: table and checkpoint.
     fn name(&self) -> &'static str;
 
-    /// One turn.
+    /// The type of the aggregate it reads.
+    fn aggregate(&self) -> &'static str;
+
+    /// Takes in the next events from a checkpoint this transaction holds, none after `until`; having nothing more up
+    /// to there, it stands at `until`.
+    ///
+    /// # Errors
+    /// The database; the transaction must not be committed.
+    async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        held: &Held,
+        until: Option<Position>,
+    ) -> Result<Turn, sqlx::Error>;
+
+    /// The next page of a build's slice.
+    ///
+    /// # Errors
+    /// The database; nothing of the page remains.
+    async fn page(&self, pool: &PgPool, slice: &slices::Slice) -> Result<slices::Page, sqlx::Error>;
+
+    /// Folds these streams from scratch up to each generation's checkpoint, and puts what comes of it in place of
+    /// their documents. For when what the events say has changed: personal data was erased.
+    ///
+    /// # Errors
+    /// The database, or an event that cannot be read; the generations before that one are done.
+    async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error>;
+
+    /// One turn of the live generation.
     ///
     /// # Errors
     /// The database; nothing of the turn remains.
-    async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error>;
+    async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
+        self.turn_of(pool, Which::Live).await
+    }
+
+    /// One turn of a generation.
+    ///
+    /// # Errors
+    /// The database; nothing of the turn remains.
+    async fn turn_of(&self, pool: &PgPool, which: Which) -> Result<Turn, sqlx::Error> {
+        let mut transaction = pool.begin().await?;
+        let Some(held) = generations::lock(&mut transaction, self.name(), which).await? else {
+            return Ok(Turn::NotOurs);
+        };
+        let turn = self.advance(&mut transaction, &held, None).await?;
+        if !matches!(turn, Turn::Advanced { events: 0, .. }) {
+            transaction.commit().await?;
+        }
+        Ok(turn)
+    }
 }
 
 /// The projection of a [`Document`].
@@ -65,9 +112,6 @@ impl<D: Document> DocumentProjection<D> {
     }
 }
 
-/// A document under its account and key.
-type Key = (Uuid, String);
-
 #[async_trait]
 impl<D: Document> Projection for DocumentProjection<D>
 where
@@ -77,24 +121,45 @@ where
         D::NAME
     }
 
-    async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
-        let mut transaction = pool.begin().await?;
-        let Some(from) = lock(&mut transaction, D::NAME).await? else { return Ok(Turn::NotOurs) };
-        let mut events = read_log(&mut transaction, from, self.batch, &[D::Aggregate::TYPE]).await?;
-        self.keys.open(&mut transaction, &mut events).await.map_err(KeyError::into_database)?;
-        let Some(last) = events.last() else {
-            return Ok(Turn::Advanced { events: 0, position: from });
-        };
-        let folded = fold::<D>(&mut transaction, &events).await?;
-        let position = folded.halted.as_ref().map_or(last.position, |halt| halt.reached.unwrap_or(from));
-        store::<D>(&mut transaction, folded.documents).await?;
-        move_checkpoint(&mut transaction, D::NAME, position, folded.events, folded.halted.as_ref()).await?;
-        transaction.commit().await?;
-        if let Some(Halt { error, .. }) = folded.halted {
-            tracing::error!(projection = D::NAME, error, "A projection halted");
+    fn aggregate(&self) -> &'static str {
+        D::Aggregate::TYPE
+    }
+
+    async fn advance(
+        &self,
+        connection: &mut PgConnection,
+        held: &Held,
+        until: Option<Position>,
+    ) -> Result<Turn, sqlx::Error> {
+        let mut events = read_log(connection, held.position, self.batch, &[D::Aggregate::TYPE]).await?;
+        self.keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
+        let full = events.len() as i64 == self.batch;
+        let read = events.len();
+        events.retain(|event| until.is_none_or(|until| event.position <= until));
+        let drained = !full || events.len() < read;
+        let last = events.last().map_or(held.position, |event| event.position);
+        let end = until.filter(|_| drained).map_or(last, |until| until.max(last));
+        if events.is_empty() && end == held.position {
+            return Ok(Turn::Advanced { events: 0, position: end });
+        }
+        let folded = fold::<D>(connection, &held.table(), &events).await?;
+        let position = folded.halted.as_ref().map_or(end, |halt| halt.reached.unwrap_or(held.position));
+        documents::store(connection, &held.table(), folded.documents).await?;
+        let error = folded.halted.map(|halt| halt.error);
+        generations::move_to(connection, held, position, folded.events, error.as_deref()).await?;
+        if let Some(error) = error {
+            tracing::error!(projection = D::NAME, generation = held.generation, error, "A projection halted");
             return Ok(Turn::NotOurs);
         }
         Ok(Turn::Advanced { events: events.len(), position })
+    }
+
+    async fn page(&self, pool: &PgPool, slice: &slices::Slice) -> Result<slices::Page, sqlx::Error> {
+        slices::page::<D>(pool, &self.keys, slice).await
+    }
+
+    async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {
+        refold::refold::<D>(pool, &self.keys, streams).await
     }
 }
 
@@ -105,146 +170,33 @@ struct Halt {
 }
 
 struct Folded<D> {
-    documents: HashMap<Key, Option<D>>,
+    documents: Documents<D>,
     events: i64,
     halted: Option<Halt>,
 }
 
 /// Folds the events up to the first one that cannot be read.
-async fn fold<D: Document>(connection: &mut PgConnection, events: &[RawEvent]) -> Result<Folded<D>, sqlx::Error> {
-    let mut recorded = Vec::new();
+async fn fold<D: Document>(
+    connection: &mut PgConnection,
+    table: &str,
+    events: &[RawEvent],
+) -> Result<Folded<D>, sqlx::Error> {
+    let mut keyed = Vec::new();
     let (mut halted, mut reached, mut done) = (None, None, 0);
     for event in events {
-        if event.aggregate_type == D::Aggregate::TYPE {
-            match event.decode::<<D::Aggregate as Aggregate>::Event>() {
-                Ok(event) => {
-                    if let Some(key) = D::key(&event) {
-                        recorded.push(((event.stream.tenant.0, key), event));
-                    }
-                }
-                Err(error) => {
-                    let error = format!("event {} ({}): {error}", event.sequence, event.stream);
-                    halted = Some(Halt { reached, error });
-                    break;
-                }
+        match documents::needed::<D>(event) {
+            Ok(needed) => keyed.extend(needed),
+            Err(error) => {
+                halted = Some(Halt { reached, error });
+                break;
             }
         }
         reached = Some(event.position);
         done += 1;
     }
-    let mut documents: HashMap<Key, Option<D>> = known(connection, recorded.iter().map(|(key, _)| key)).await?;
-    for (key, event) in recorded {
-        fold_into(documents.entry(key).or_default(), &event);
+    let mut documents: HashMap<_, _> = documents::known(connection, table, keyed.iter().map(|(key, _)| key)).await?;
+    for event in keyed {
+        documents::apply(&mut documents, event);
     }
     Ok(Folded { documents, events: done, halted })
-}
-
-async fn known<'a, D: Document>(
-    connection: &mut PgConnection,
-    keys: impl Iterator<Item = &'a Key>,
-) -> Result<HashMap<Key, Option<D>>, sqlx::Error> {
-    let mut wanted: Vec<&Key> = keys.collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let (tenants, keys): (Vec<Uuid>, Vec<String>) = wanted.into_iter().cloned().unzip();
-    let statement = format!(
-        "select v.tenant_id, v.key, v.body from {} v
-           join unnest($1::uuid[], $2::text[]) as w(tenant_id, key) on v.tenant_id = w.tenant_id and v.key = w.key",
-        D::NAME
-    );
-    let rows = sqlx::query(&statement).bind(tenants).bind(keys).fetch_all(connection).await?;
-    rows.into_iter()
-        .map(|row| {
-            let body: sqlx::types::Json<D> = row.try_get("body")?;
-            Ok(((row.try_get("tenant_id")?, row.try_get("key")?), Some(body.0)))
-        })
-        .collect()
-}
-
-async fn store<D: Document>(
-    connection: &mut PgConnection,
-    documents: HashMap<Key, Option<D>>,
-) -> Result<(), sqlx::Error> {
-    let mut kept: (Vec<Uuid>, Vec<String>, Vec<Value>) = Default::default();
-    let mut gone: (Vec<Uuid>, Vec<String>) = Default::default();
-    let mut documents: Vec<_> = documents.into_iter().collect();
-    documents.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    for ((tenant, key), document) in documents {
-        match document {
-            Some(document) => {
-                kept.0.push(tenant);
-                kept.1.push(key);
-                let body = serde_json::to_value(document).map_err(|error| sqlx::Error::Encode(error.into()))?;
-                // One null character would halt the projection for everybody.
-                kept.2.push(without_nulls(body));
-            }
-            None => {
-                gone.0.push(tenant);
-                gone.1.push(key);
-            }
-        }
-    }
-    if !kept.0.is_empty() {
-        let statement = format!(
-            "insert into {} (tenant_id, key, body) select * from unnest($1::uuid[], $2::text[], $3::jsonb[])
-             on conflict (tenant_id, key) do update set body = excluded.body",
-            D::NAME
-        );
-        sqlx::query(&statement).bind(kept.0).bind(kept.1).bind(kept.2).execute(&mut *connection).await?;
-    }
-    if !gone.0.is_empty() {
-        let statement = format!(
-            "delete from {} v using unnest($1::uuid[], $2::text[]) as g(tenant_id, key)
-              where v.tenant_id = g.tenant_id and v.key = g.key",
-            D::NAME
-        );
-        sqlx::query(&statement).bind(gone.0).bind(gone.1).execute(connection).await?;
-    }
-    Ok(())
-}
-
-/// Takes the checkpoint, when nobody has it and it is not halted.
-async fn lock(connection: &mut PgConnection, name: &str) -> Result<Option<Position>, sqlx::Error> {
-    let row = sqlx::query(
-        "select log_epoch, transaction_id::text as transaction_text, position from projections
-          where name = $1 and status = 'running' for update skip locked",
-    )
-    .bind(name)
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| {
-        let transaction: String = row.try_get("transaction_text")?;
-        Ok(Position {
-            epoch: row.try_get("log_epoch")?,
-            transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-            number: row.try_get("position")?,
-        })
-    })
-    .transpose()
-}
-
-async fn move_checkpoint(
-    connection: &mut PgConnection,
-    name: &str,
-    to: Position,
-    events: i64,
-    halted: Option<&Halt>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "update projections set log_epoch = $2, transaction_id = $3::text::xid8, position = $4, events_done = events_done + $5,
-                status = case when $6::text is null then 'running' else 'halted' end, error = $6, updated_at = now()
-          where name = $1",
-    )
-    .bind(name)
-    .bind(to.epoch)
-    .bind(to.transaction.to_string())
-    .bind(to.number)
-    .bind(events)
-    .bind(halted.map(|halt| halt.error.as_str()))
-    .execute(connection)
-    .await?;
-    Ok(())
 }

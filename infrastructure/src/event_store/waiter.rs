@@ -8,11 +8,12 @@ use application::commands::CatchUp;
 use application::log::Position;
 use async_trait::async_trait;
 use rand::Rng;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::commands::Pokes;
+use crate::event_store::generations;
 use crate::event_store::projector::{BATCH_MAX, Projection, Turn};
 
 /// How long a caller waits for the read models at most.
@@ -120,17 +121,13 @@ impl PgCatchUp {
 
     async fn stored(&self, name: &str) -> Result<Position, sqlx::Error> {
         let row = sqlx::query(
-            "select log_epoch, transaction_id::text as transaction_text, position from projections where name = $1",
+            "select log_epoch, transaction_id::text as transaction_text, position from projections
+              where name = $1 and role = 'live'",
         )
         .bind(name)
         .fetch_one(&self.pool)
         .await?;
-        let transaction: String = row.try_get("transaction_text")?;
-        Ok(Position {
-            epoch: row.try_get("log_epoch")?,
-            transaction: transaction.parse().unwrap_or_default(),
-            number: row.try_get("position")?,
-        })
+        generations::position(&row)
     }
 }
 

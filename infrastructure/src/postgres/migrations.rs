@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122090400 "accounts",
     20261122090500 "views",
     20261122100000 "contact_keys",
+    20261122100400 "generations",
     20261122100600 "tenant_log",
 };
 

@@ -67,7 +67,8 @@ pub async fn lived() -> TestDatabase {
 /// Runs a projection to the head of the log. The head may be out of sight for a moment: a transaction anywhere in
 /// the cluster holds the horizon, and a turn that was cut off the checkpoint.
 pub async fn run(projection: &dyn Projection, pool: &PgPool) {
-    let left = "select (select count(*) from events) - events_done from projections where name = $1";
+    let left = "select count(*) from events e, projections p where p.name = $1 and p.role = 'live'
+                   and (e.log_epoch, e.transaction_id, e.global_position) > (p.log_epoch, p.transaction_id, p.position)";
     let look = async || {
         while matches!(projection.turn(pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
         let left: i64 = sqlx::query_scalar(left).bind(projection.name()).fetch_one(pool).await.expect("a count");

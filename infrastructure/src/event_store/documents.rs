@@ -1,0 +1,130 @@
+//! Documents folded in memory, and the table they go to.
+
+use std::collections::HashMap;
+
+use application::log::{Document, Recorded, fold_into};
+use cqrs_es::Aggregate;
+use domain::shared::nulls::without_nulls;
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use crate::event_store::log_reader::RawEvent;
+
+/// A document's account and key.
+pub type Key = (Uuid, String);
+
+/// An event a model takes in, and the document it belongs to.
+pub type Keyed<D> = (Key, Recorded<<<D as Document>::Aggregate as Aggregate>::Event>);
+
+/// Documents by key; none where there is none any more.
+pub type Documents<D> = HashMap<Key, Option<D>>;
+
+/// The event as a model needs it; none when it does not.
+///
+/// # Errors
+/// The model needs it and this build cannot read it.
+pub fn needed<D: Document>(event: &RawEvent) -> Result<Option<Keyed<D>>, String> {
+    let listed = D::READS.is_empty() || D::READS.contains(&event.event_type.as_str());
+    if event.aggregate_type != D::Aggregate::TYPE || !listed {
+        return Ok(None);
+    }
+    let recorded = event.decode::<<D::Aggregate as Aggregate>::Event>();
+    let recorded = recorded.map_err(|error| format!("event {} ({}): {error}", event.sequence, event.stream))?;
+    Ok(D::key(&recorded).map(|key| ((recorded.stream.tenant.0, key), recorded)))
+}
+
+/// Takes an event in.
+pub fn apply<D: Document>(documents: &mut Documents<D>, (key, event): Keyed<D>) {
+    fold_into(documents.entry(key).or_default(), &event);
+}
+
+/// The documents the table has under these keys.
+///
+/// # Errors
+/// The database.
+pub async fn known<'a, D: Document>(
+    connection: &mut PgConnection,
+    table: &str,
+    keys: impl Iterator<Item = &'a Key>,
+) -> Result<Documents<D>, sqlx::Error> {
+    let mut wanted: Vec<&Key> = keys.collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (tenants, keys): (Vec<Uuid>, Vec<String>) = wanted.into_iter().cloned().unzip();
+    let statement = format!(
+        "select v.tenant_id, v.key, v.body from {table} v
+           join unnest($1::uuid[], $2::text[]) as w(tenant_id, key) on v.tenant_id = w.tenant_id and v.key = w.key"
+    );
+    let rows = sqlx::query(&statement).bind(tenants).bind(keys).fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let body: Json<D> = row.try_get("body")?;
+            Ok(((row.try_get("tenant_id")?, row.try_get("key")?), Some(body.0)))
+        })
+        .collect()
+}
+
+/// Puts the documents there, in place of what was.
+///
+/// # Errors
+/// The database.
+pub async fn store<D: Document>(
+    connection: &mut PgConnection,
+    table: &str,
+    documents: Documents<D>,
+) -> Result<(), sqlx::Error> {
+    let gone = documents.iter().filter(|(_, document)| document.is_none()).map(|(key, _)| key.clone());
+    let (tenants, keys): (Vec<Uuid>, Vec<String>) = gone.unzip();
+    write(connection, table, documents, "on conflict (tenant_id, key) do update set body = excluded.body").await?;
+    if !keys.is_empty() {
+        let statement = format!(
+            "delete from {table} v using unnest($1::uuid[], $2::text[]) as g(tenant_id, key)
+              where v.tenant_id = g.tenant_id and v.key = g.key"
+        );
+        sqlx::query(&statement).bind(tenants).bind(keys).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Adds documents that are not there yet.
+///
+/// # Errors
+/// The database; one is there.
+pub async fn insert<D: Document>(
+    connection: &mut PgConnection,
+    table: &str,
+    documents: Documents<D>,
+) -> Result<(), sqlx::Error> {
+    write(connection, table, documents, "").await
+}
+
+async fn write<D: Document>(
+    connection: &mut PgConnection,
+    table: &str,
+    documents: Documents<D>,
+    conflict: &str,
+) -> Result<(), sqlx::Error> {
+    let mut kept: Vec<(Key, D)> = documents.into_iter().filter_map(|(key, document)| Some((key, document?))).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut columns: (Vec<Uuid>, Vec<String>, Vec<Value>) = Default::default();
+    for ((tenant, key), document) in kept {
+        columns.0.push(tenant);
+        columns.1.push(key);
+        let body = serde_json::to_value(document).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        // One null character would halt the projection for everybody.
+        columns.2.push(without_nulls(body));
+    }
+    let statement = format!(
+        "insert into {table} (tenant_id, key, body) select * from unnest($1::uuid[], $2::text[], $3::jsonb[]) {conflict}"
+    );
+    sqlx::query(&statement).bind(columns.0).bind(columns.1).bind(columns.2).execute(connection).await?;
+    Ok(())
+}

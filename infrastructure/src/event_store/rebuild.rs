@@ -1,0 +1,296 @@
+//! Generations on their way: a worker on every projecting node carries builds, rollbacks and former generations on,
+//! wherever another node left them. All it knows is in the database; whoever dies is replaced by whoever looks next.
+
+pub mod admin;
+pub mod begin;
+pub mod compare;
+pub mod listing;
+pub mod refold;
+pub mod slices;
+pub mod swap;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::projections::Differences;
+use rand::Rng;
+use sqlx::types::Json;
+use sqlx::{PgPool, Row};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::event_store::generations::{Role, Which};
+use crate::event_store::projector::{BATCH_MAX, Projection, Turn};
+use crate::event_store::rebuild::compare::Compared;
+use crate::event_store::rebuild::slices::{Page, Slice};
+
+/// Slices a process reads at a time, at most; fewer on fewer cores.
+const WORKERS_MAX: usize = 4;
+/// How often an idle worker looks.
+const IDLE_MS: std::ops::Range<u64> = 200..400;
+/// How long to leave others what they are at.
+const BUSY_MS: u64 = 50;
+/// How long a former generation is kept.
+const KEPT: &str = "24 hours";
+
+/// Carries generations on.
+pub struct Rebuilder {
+    pool: PgPool,
+    projections: Vec<Arc<dyn Projection>>,
+    workers: usize,
+    permits: Arc<Semaphore>,
+}
+
+/// A generation that is not live.
+#[derive(Debug, Clone)]
+struct State {
+    role: Role,
+    running: bool,
+    phase: Option<String>,
+    expired: bool,
+}
+
+/// What is next.
+enum Next {
+    /// The same again, at once.
+    Again,
+    /// After so many milliseconds.
+    After(u64),
+    /// Nothing: it is live, or gone.
+    Over,
+}
+
+impl Rebuilder {
+    /// For these projections.
+    pub fn new(pool: PgPool, projections: Vec<Arc<dyn Projection>>) -> Self {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+        Self { pool, projections, workers, permits: Arc::new(Semaphore::new(workers)) }
+    }
+
+    /// Works until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let rebuilder = Arc::new(self);
+        let mut driven: HashMap<(String, i32), JoinHandle<()>> = HashMap::new();
+        while !stop.is_cancelled() {
+            driven.retain(|_, task| !task.is_finished());
+            match rebuilder.generations().await {
+                Ok(generations) => {
+                    for (projection, generation) in generations {
+                        driven.entry((projection.name().to_owned(), generation)).or_insert_with(|| {
+                            tokio::spawn(Arc::clone(&rebuilder).drive(projection, generation, stop.clone()))
+                        });
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "The generations could not be read"),
+            }
+            let pause = Duration::from_millis(rand::rng().random_range(IDLE_MS));
+            drop(tokio::time::timeout(pause, stop.cancelled()).await);
+        }
+        for (_, task) in driven {
+            drop(task.await);
+        }
+    }
+
+    async fn generations(&self) -> Result<Vec<(Arc<dyn Projection>, i32)>, sqlx::Error> {
+        let rows =
+            sqlx::query("select name, generation from projections where role <> 'live' order by name, generation")
+                .fetch_all(&self.pool)
+                .await?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (name, generation): (String, i32) = (row.try_get("name")?, row.try_get("generation")?);
+            let projection = self.projections.iter().find(|projection| projection.name() == name);
+            found.extend(projection.map(|projection| (Arc::clone(projection), generation)));
+        }
+        Ok(found)
+    }
+
+    /// Carries one generation on until it is live, gone, or `stop`.
+    async fn drive(self: Arc<Self>, projection: Arc<dyn Projection>, generation: i32, stop: CancellationToken) {
+        let mut attempt = 0;
+        while !stop.is_cancelled() {
+            let pause = match self.step(&projection, generation, attempt, &stop).await {
+                Ok(Next::Again) => continue,
+                Ok(Next::After(pause)) => pause,
+                Ok(Next::Over) => return,
+                Err(error) if is_lock_timeout(&error) => {
+                    attempt += 1;
+                    BUSY_MS
+                }
+                Err(error) => {
+                    tracing::warn!(projection = projection.name(), generation, %error, "A generation could not be carried on");
+                    1_000
+                }
+            };
+            drop(tokio::time::timeout(Duration::from_millis(pause), stop.cancelled()).await);
+        }
+    }
+
+    async fn step(
+        &self,
+        projection: &Arc<dyn Projection>,
+        generation: i32,
+        attempt: u32,
+        stop: &CancellationToken,
+    ) -> Result<Next, sqlx::Error> {
+        let Some(state) = self.state(projection.name(), generation).await? else { return Ok(Next::Over) };
+        if state.role == Role::Live {
+            return Ok(Next::Over);
+        }
+        if state.expired {
+            return self.expire(projection.name(), generation).await;
+        }
+        if !state.running {
+            return Ok(Next::After(rand::rng().random_range(IDLE_MS)));
+        }
+        match state.phase.as_deref() {
+            Some("slices") => self.read_slices(projection, generation, stop).await,
+            Some("comparing") => self.compare(&**projection, generation).await,
+            Some("swapping") => {
+                let turn = projection.turn_of(&self.pool, Which::Numbered(generation)).await?;
+                if matches!(turn, Turn::Advanced { events, .. } if events as i64 == BATCH_MAX) {
+                    return Ok(Next::Again);
+                }
+                let swapped = swap::swap(&self.pool, &**projection, generation, attempt).await?;
+                Ok(if swapped { Next::Over } else { Next::After(BUSY_MS) })
+            }
+            Some(_) | None => self.keep_up(&**projection, generation, state.phase.is_some()).await,
+        }
+    }
+
+    async fn state(&self, name: &str, generation: i32) -> Result<Option<State>, sqlx::Error> {
+        let row = sqlx::query(
+            "select role, status = 'running' as running, phase,
+                    coalesce(role = 'former' and phase is null and former_since < now() - $3::interval, false) as expired
+               from projections where name = $1 and generation = $2",
+        )
+        .bind(name)
+        .bind(generation)
+        .bind(KEPT)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| {
+            Ok(State {
+                role: Role::read(row.try_get("role")?),
+                running: row.try_get("running")?,
+                phase: row.try_get("phase")?,
+                expired: row.try_get("expired")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn expire(&self, name: &str, generation: i32) -> Result<Next, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("set local lock_timeout = '2s'").execute(&mut *transaction).await?;
+        begin::drop_generation(&mut transaction, name, generation).await?;
+        transaction.commit().await?;
+        tracing::info!(projection = name, generation, "The former generation is gone");
+        Ok(Next::Over)
+    }
+
+    /// Reads slices beside whoever else does; when none is left, the build goes on to catch up.
+    async fn read_slices(
+        &self,
+        projection: &Arc<dyn Projection>,
+        generation: i32,
+        stop: &CancellationToken,
+    ) -> Result<Next, sqlx::Error> {
+        let name = projection.name();
+        let slices: Vec<i32> = sqlx::query_scalar(
+            "select slice from rebuild_slices where name = $1 and generation = $2 and not done order by slice",
+        )
+        .bind(name)
+        .bind(generation)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut readers = JoinSet::new();
+        for n in 0..self.workers.min(slices.len()) {
+            let (pool, projection, permits) = (self.pool.clone(), Arc::clone(projection), Arc::clone(&self.permits));
+            // Each begins elsewhere.
+            let (mut slices, stop) = (slices.clone(), stop.clone());
+            let first = n * slices.len() / self.workers;
+            slices.rotate_left(first);
+            readers.spawn(async move {
+                for slice in slices {
+                    let slice = Slice { name: projection.name().to_owned(), generation, slice };
+                    while !stop.is_cancelled() {
+                        let Ok(_permit) = permits.acquire().await else { break };
+                        match projection.page(&pool, &slice).await? {
+                            Page::Done(events) => metrics::counter!(
+                                "projection_rebuild_events_total", "projection" => projection.name())
+                            .increment(events.unsigned_abs()),
+                            Page::NotOurs => break,
+                            Page::Halted => return Ok(()),
+                        }
+                    }
+                }
+                Ok::<(), sqlx::Error>(())
+            });
+        }
+        let mut ended = Ok(());
+        while let Some(done) = readers.join_next().await {
+            ended = ended.and(done.unwrap_or_else(|error| Err(sqlx::Error::Io(std::io::Error::other(error)))));
+        }
+        ended?;
+        let whole = sqlx::query(
+            "update projections p set phase = 'catching_up', updated_at = clock_timestamp(), rate = s.rate,
+                    events_done = s.events_done, events_total = s.events_done
+               from (select coalesce(sum(rate), 0) as rate, coalesce(sum(events_done), 0) as events_done
+                       from rebuild_slices where name = $1 and generation = $2) s
+              where name = $1 and generation = $2 and phase = 'slices' and status = 'running'
+                and not exists (select from rebuild_slices where name = $1 and generation = $2 and not done)",
+        )
+        .bind(name)
+        .bind(generation)
+        .execute(&self.pool)
+        .await?;
+        Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
+    }
+
+    /// An ordinary turn. A build at the head goes on to be compared.
+    async fn keep_up(&self, projection: &dyn Projection, generation: i32, build: bool) -> Result<Next, sqlx::Error> {
+        match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
+            Turn::Advanced { events, .. } if events as i64 == BATCH_MAX => Ok(Next::Again),
+            Turn::Advanced { .. } if build => {
+                sqlx::query(
+                    "update projections set phase = 'comparing'
+                      where name = $1 and generation = $2 and phase = 'catching_up' and status = 'running'",
+                )
+                .bind(projection.name())
+                .bind(generation)
+                .execute(&self.pool)
+                .await?;
+                Ok(Next::Again)
+            }
+            Turn::NotOurs if build => Ok(Next::After(BUSY_MS)),
+            Turn::Advanced { .. } | Turn::NotOurs => Ok(Next::After(rand::rng().random_range(IDLE_MS))),
+        }
+    }
+
+    async fn compare(&self, projection: &dyn Projection, generation: i32) -> Result<Next, sqlx::Error> {
+        let Compared::Found(found) = compare::compare(&self.pool, projection, generation).await? else {
+            return Ok(Next::After(BUSY_MS));
+        };
+        let Differences { missing, extra, changed, .. } = &found;
+        tracing::info!(projection = projection.name(), generation, missing, extra, changed, "Generations compared");
+        sqlx::query(
+            "update projections set differences = $3, phase = case when confirm and $4 then phase else 'swapping' end,
+                    status = case when confirm and $4 then 'paused' else status end
+              where name = $1 and generation = $2 and phase = 'comparing' and status = 'running'",
+        )
+        .bind(projection.name())
+        .bind(generation)
+        .bind(Json(&found))
+        .bind(found.any())
+        .execute(&self.pool)
+        .await?;
+        Ok(Next::Again)
+    }
+}
+
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
