@@ -38,7 +38,8 @@ impl std::str::FromStr for At {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // In a query, a bare `+` of an offset arrives as a space.
-        let time = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
+        let time =
+            DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
         let is_date = text.parse::<NaiveDate>().is_ok();
         match (time, text.parse()) {
             (Ok(time), _) => Ok(Self::Time(time.to_utc())),

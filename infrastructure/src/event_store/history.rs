@@ -35,7 +35,8 @@ type Query = QueryBuilder<'static, Postgres>;
 #[async_trait]
 impl HistoryReader for PgHistory {
     async fn end(&self, scope: &Scope) -> AppResult<Option<Place>> {
-        let mut query = within("e.sequence, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position", scope);
+        let mut query =
+            within("e.sequence, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position", scope);
         order(&mut query, scope, true, 1);
         let row = query.build().fetch_optional(&self.pool).await.map_err(app_error)?;
         let place = |row| Ok(Place { position: position(&row)?, sequence: sqlx::Row::try_get(&row, "sequence")? });

@@ -31,7 +31,8 @@ select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_versi
  limit $4";
 
 /// What [`RawEvent::read`] reads.
-pub(crate) const COLUMNS: &str = "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata,
+pub(crate) const COLUMNS: &str =
+    "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata,
     e.event_id, e.recorded_at, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position";
 
 /// What nothing can appear before any more.
