@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-pub use cli::{At, Cli, Command, NewUser, Options, UserCommand, UserRole};
+pub use cli::{Cli, Command, HistoryArgs, NewUser, Options, UserCommand, UserRole};
 pub use parse::ConfigError;
 pub use secret::Secret;
 

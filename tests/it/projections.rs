@@ -2,5 +2,5 @@
 
 mod faults;
 mod folds;
-mod history;
+pub mod history;
 mod rebuilds;

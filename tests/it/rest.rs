@@ -4,9 +4,11 @@ mod auth;
 mod conversations;
 mod errors;
 mod flows;
+mod history;
 mod leads;
 mod lines;
 mod tenants;
+mod time_travel;
 mod triggers;
 
 use serde_json::Value;
