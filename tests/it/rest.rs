@@ -3,6 +3,7 @@
 mod auth;
 mod conversations;
 mod errors;
+mod exports;
 mod flows;
 mod history;
 mod leads;
