@@ -8,21 +8,22 @@ macro_rules! say {
     }};
 }
 
+pub mod audit;
 pub mod demo;
 pub mod history;
 pub mod projections;
 pub mod rebuild;
 pub mod serve;
+pub mod store;
 pub mod user;
 
 use std::sync::Arc;
 
 use infrastructure::event_store::keys::KeyRing;
-use infrastructure::security::secret_box::SecretBox;
 
 use crate::compose::database::Database;
-use crate::compose::{logging, master_key};
-use crate::config::{Cli, Command, Config, UserCommand};
+use crate::compose::{logging, master_key, secret_box};
+use crate::config::{AuditCommand, Cli, Command, Config, StoreCommand, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -48,21 +49,31 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             database.close().await;
             Ok(())
         }
+        Command::Store { command: StoreCommand::Adopt(options) } => {
+            let database = Database::migrated(&config).await?;
+            let result = store::adopt(&database.pool, options).await;
+            database.close().await;
+            result
+        }
         Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
         Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
         Command::History(asked) => with_log(&config, async |pool, keys| history::run(pool, &keys, asked).await).await,
+        Command::Audit { command: AuditCommand::Verify(what) } => match &what.export {
+            Some(export) => audit::verify_export(export, what.head.as_deref()),
+            None => with_database(&config, async |pool| audit::verify(pool, &config, &what).await).await,
+        },
         Command::User { command: UserCommand::Create(user) } => {
             with_database(&config, async |pool| user::create(pool, &config, user).await).await
         }
     }
 }
 
-/// Does something on the migrated database and leaves it as it was.
+/// Does something on the migrated database, if its log was written there, and leaves it as it was.
 async fn with_database(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let database = Database::migrated(config).await?;
+    let database = Database::guarded(config).await?;
     let result = work(&database.pool).await;
     database.close().await;
     result
@@ -73,6 +84,6 @@ async fn with_log(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool, Arc<KeyRing>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let master = SecretBox::new(&master_key(config)?);
+    let master = secret_box(config, &master_key(config)?);
     with_database(config, async |pool| work(pool, Arc::new(KeyRing::new(pool.clone(), master))).await).await
 }

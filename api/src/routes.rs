@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod answers;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod contacts;
@@ -32,7 +33,7 @@ pub enum Group {
     Settings,
     /// People and what they may do.
     Admin,
-    /// What happened: histories of everything, as it was recorded.
+    /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
     Audit,
     /// What other systems call: Meta's webhook, and triggers that start flows.
     Webhooks,
@@ -41,12 +42,12 @@ pub enum Group {
 /// Every operation. The order is the document's.
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
-    (flows::FlowsApi, flows::versions::Versions),
+    (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
-    history::Histories,
+    (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -54,12 +55,12 @@ pub type Operations = (
 pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
-        (flows::FlowsApi, flows::versions::Versions),
+        (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),
-        history::Histories,
+        (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

@@ -7,6 +7,9 @@ use domain::lead::error::LeadError;
 
 use crate::commands::CommandError;
 
+/// A request was sent again: it took effect before, and what it was answered then is not known.
+pub const OUTCOME_UNKNOWN: &str = "idempotency_outcome_unknown";
+
 /// Why a use case refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -113,7 +116,10 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
         match error {
             CommandError::Rule(rule) => rule.into(),
             CommandError::ContactErased => Self::contact_erased(),
-            CommandError::AlreadyDone => Self::conflict("already_done", &"this was done already"),
+            CommandError::AlreadyDone => Self::conflict(
+                OUTCOME_UNKNOWN,
+                &"the request took effect and its answer was lost; read the resource to see how it stands",
+            ),
             CommandError::LeaseLost => Self::conflict("lease_lost", &"somebody else took this work over"),
             CommandError::Contended => Self::conflict("contended", &"too many changes at once; try again"),
             CommandError::Unavailable => Self::Unavailable,

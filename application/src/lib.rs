@@ -3,6 +3,7 @@
 //! Invariants: no SQL, no HTTP, no clock; rules live in `domain`, adapters in `infrastructure`.
 
 pub mod actor;
+pub mod audit;
 pub mod channels;
 pub mod commands;
 pub mod contacts;
@@ -11,6 +12,7 @@ pub mod effects;
 pub mod error;
 pub mod flows;
 pub mod history;
+pub mod idempotency;
 pub mod identity;
 pub mod leads;
 pub mod log;

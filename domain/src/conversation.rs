@@ -12,6 +12,7 @@ pub mod flow_run;
 pub mod handling;
 pub mod personal;
 pub mod receive;
+pub mod what_if;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ pub mod typed;
 pub mod validation;
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -5,6 +5,7 @@ pub mod append_sql;
 pub mod commands;
 pub mod documents;
 pub mod generations;
+pub mod guard;
 pub mod history;
 pub mod keys;
 pub mod load;

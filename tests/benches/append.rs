@@ -131,7 +131,7 @@ impl Bench {
                 self.appender.append(append(stream, sequence, &[queued()])).await.expect("an append");
             }
             Way::Command => {
-                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None };
+                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None, once: None };
                 self.commands.run(stream, &cause, reply(), Along::default()).await.expect("a command");
             }
             Way::Stock => self.stock.execute(&stream.to_string(), reply()).await.expect("a command"),

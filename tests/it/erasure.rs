@@ -1,5 +1,7 @@
 //! A person who asks to be forgotten is: their words are nowhere, and everything else is as it was.
 
+use api::config::Options;
+use api::middleware::rate_limit::RateLimits;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -209,4 +211,45 @@ async fn a_run_under_way_ends_and_what_was_to_be_sent_is_not() {
     let left: i64 =
         sqlx::query_scalar("select count(*) from outbox").fetch_one(&app.database.pool).await.expect("a count");
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_new_master_key_opens_everything_and_no_event_is_touched() {
+    let key = |byte: u8| STANDARD.encode([byte; 32]);
+    let options = |present: u8, former: Option<u8>| Options {
+        secret_key: Some(key(present).into()),
+        former_secret_key: former.map(|byte| key(byte).into()),
+        ..Options::default()
+    };
+    let app = TestApp::start_with(options(1, None), RateLimits::lifted()).await;
+    let owner = app.account("dana").await;
+    owner.has_line().await.has_flow("Echo", &echo()).await;
+    let (id, _) = meets(&app, &owner).await;
+    let events =
+        "select md5(string_agg(e::text, '|' order by global_position)) from events e where global_position <= $1";
+    let last: i64 = sqlx::query_scalar("select max(global_position) from events")
+        .fetch_one(&app.database.pool)
+        .await
+        .expect("a number");
+    let before: String = sqlx::query_scalar(events).bind(last).fetch_one(&app.database.pool).await.expect("a digest");
+    let shown = owner.get(&format!("/api/conversations/{id}")).await.ok();
+    let wrapped = "select array_agg(wrapped order by contact_id) from contact_keys";
+    let keys: Vec<String> = sqlx::query_scalar(wrapped).fetch_one(&app.database.pool).await.expect("keys");
+    let database = app.stop().await;
+
+    let app = TestApp::on(database, options(2, Some(1)), RateLimits::lifted()).await;
+    eventually("every key wrapped anew", async || {
+        let now: Vec<String> = sqlx::query_scalar(wrapped).fetch_one(&app.database.pool).await.expect("keys");
+        now.iter().zip(&keys).all(|(now, before)| now != before).then_some(())
+    })
+    .await;
+    let database = app.stop().await;
+
+    let app = TestApp::on(database, options(2, None), RateLimits::lifted()).await;
+    let owner = app.sign_in("dana", "correct horse").await;
+    assert_eq!(owner.get(&format!("/api/conversations/{id}")).await.ok()["messages"], shown["messages"]);
+    app.customer_writes(PHONE, "after the rotation").await;
+    app.wait_for_answers(PHONE, 1).await;
+    let now: String = sqlx::query_scalar(events).bind(last).fetch_one(&app.database.pool).await.expect("a digest");
+    assert_eq!(now, before, "no event was touched");
 }

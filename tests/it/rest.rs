@@ -6,11 +6,13 @@ mod errors;
 mod exports;
 mod flows;
 mod history;
+mod idempotency;
 mod leads;
 mod lines;
 mod tenants;
 mod time_travel;
 mod triggers;
+mod what_if;
 
 use serde_json::Value;
 use tests::app::Answer;

@@ -89,6 +89,7 @@ impl TestApp {
             listen: Some(listener.address.to_string()),
             sandbox: options.sandbox.clone().or_else(|| Some("1".to_owned())),
             secret_key: options.secret_key.clone().or_else(|| Some(crate::SECRET_KEY.to_owned().into())),
+            data_dir: options.data_dir.clone().or_else(|| Some(database.data_dir())),
             admin_username: Some("admin".to_owned()),
             admin_password: Some("admin-password".to_owned().into()),
             ..options
@@ -209,10 +210,34 @@ impl SignedIn {
         request.header("accept", "application/x-ndjson").send().await.expect("an answer")
     }
 
+    /// GET whose body is read piece by piece.
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        let (name, value) = &self.credential;
+        self.http.get(format!("{}{path}", self.base)).header(*name, value).send().await.expect("an answer")
+    }
+
     /// Any call.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    /// Any call with headers of its own.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let (name, value) = &self.credential;
-        send(&self.http, &self.base, method, path, body, &[(name, value)]).await
+        let headers = [headers, &[(*name, value.as_str())]].concat();
+        send(&self.http, &self.base, method, path, body, &headers).await
+    }
+
+    /// Any call, with an Idempotency-Key.
+    pub async fn keyed(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let (name, value) = &self.credential;
+        send(&self.http, &self.base, method, path, body, &[(name, value), ("idempotency-key", key)]).await
     }
 
     /// Saves the line the sandbox plays on.

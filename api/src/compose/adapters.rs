@@ -12,7 +12,8 @@ use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
-use application::flows::ports::FlowLibrary;
+use application::flows::ports::{FlowLibrary, FlowReader};
+use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
@@ -34,12 +35,16 @@ use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
+use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
+use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::sealing::proofs::PgProofs;
+use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
@@ -62,6 +67,8 @@ pub struct Grounds {
     pub ids: Arc<dyn NewId>,
     /// The master key.
     pub key: [u8; 32],
+    /// What seals under it.
+    pub secrets: SecretBox,
     /// This process among the nodes.
     pub node: Uuid,
 }
@@ -88,6 +95,8 @@ pub struct Adapters {
     pub lines: Arc<PgLines>,
     /// People.
     pub users: Arc<PgUsers>,
+    /// Seals the log.
+    pub sealer: Arc<Sealer>,
 }
 
 struct Sleep;
@@ -101,12 +110,13 @@ impl Pause for Sleep {
 
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
-    let Grounds { pool, clock, ids, key, node } = grounds;
+    let Grounds { pool, clock, ids, key, secrets, node } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
-    let keys = Arc::new(KeyRing::new(pool.clone(), SecretBox::new(key)));
+    let sealer = Arc::new(Sealer::new(pool.clone(), secrets.clone(), &config.data_dir));
+    let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let flow_commands: Arc<dyn Commands<Flow>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
@@ -114,10 +124,11 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let conversation_commands: Arc<dyn Commands<Conversation>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
-    let lines = Arc::new(PgLines::new(pool.clone(), SecretBox::new(key)));
+    let lines = Arc::new(PgLines::new(pool.clone(), secrets.clone()));
     let directory: Arc<dyn LineDirectory> = lines.clone();
     let contacts = Arc::new(PgContacts::new(pool.clone()));
     let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
+    let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
     let users = Arc::new(PgUsers::new(pool.clone()));
 
     let decisions = Arc::new(RunDecisions {
@@ -156,6 +167,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let proofs = PgProofs::new(pool.clone(), secrets.clone(), config.data_dir.clone(), Arc::clone(&clock));
     let erasure = Erasure {
         conversations: Arc::clone(&conversation_commands),
         leads: Arc::clone(&leads.commands),
@@ -166,6 +178,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let app = App {
         erasure,
+        proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -174,14 +187,14 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         },
-        flows: Flows {
-            commands: flow_commands,
-            reader: Arc::new(PgFlowReader { pool: pool.clone() }),
-            library,
-            catch_up,
-            clock,
-            ids,
+        what_if: WhatIf {
+            reader: Arc::clone(&flow_reader),
+            library: Arc::clone(&library),
+            runs: Arc::new(PgRecordedRuns { pool: pool.clone(), keys: Arc::clone(&keys) }),
+            lines: Arc::clone(&directory),
+            clock: Arc::clone(&clock),
         },
+        flows: Flows { commands: flow_commands, reader: flow_reader, library, catch_up, clock, ids },
         triggers: Triggers {
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
@@ -201,8 +214,21 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
         projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
+        idempotency: Arc::new(PgIdempotency::new(pool.clone(), secrets.clone(), key)),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, keys, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters {
+        app,
+        keys,
+        pokes,
+        checkpoints,
+        journal_grown,
+        inbound,
+        decisions,
+        conversation_commands,
+        lines,
+        users,
+        sealer,
+    }
 }

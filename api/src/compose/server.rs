@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::compose::adapters::{self, Grounds};
 use crate::compose::listener::Bound;
-use crate::compose::master_key;
 use crate::compose::{health, workers};
+use crate::compose::{master_key, secret_box};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
 use crate::openapi;
@@ -70,7 +70,7 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     let Setting { pool, clock, ids, limits } = setting;
     let key = master_key(config)?;
     let node = ids.new_id();
-    let grounds = Grounds { pool, clock, ids, key, node };
+    let grounds = Grounds { pool, clock, ids, key, secrets: secret_box(config, &key), node };
     let adapters = adapters::build(&grounds, config, limits);
     let password = config.admin_password.as_ref().map(|it| it.expose().clone());
     let made = adapters.users.ensure_admin(

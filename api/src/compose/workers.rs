@@ -19,6 +19,9 @@ use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::retention;
+use infrastructure::security::rotation;
+use infrastructure::security::secret_box::SecretBox;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,6 +67,7 @@ pub async fn start(
     );
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
+        tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
         tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
         for projection in projections {
             let (pool, pokes, known) =
@@ -73,6 +77,9 @@ pub async fn start(
     }
     if roles.worker {
         tasks.spawn(retention::run(grounds.pool.clone(), stop.clone()));
+        if grounds.secrets.is_rotating() {
+            tasks.spawn(rotate(grounds.pool.clone(), grounds.secrets.clone()));
+        }
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
         let outbox = Arc::new(Outbox {
             pool: grounds.pool.clone(),
@@ -97,4 +104,14 @@ pub async fn start(
     }
     tasks.close();
     Ok(tasks)
+}
+
+/// Seals again what the former master key sealed.
+async fn rotate(pool: PgPool, secrets: SecretBox) {
+    match rotation::rotate(&pool, &secrets).await {
+        Ok(values) => {
+            tracing::info!(values, "All is sealed under the present master key; the former is not needed any more");
+        }
+        Err(error) => tracing::error!(%error, "Not everything is sealed under the present master key"),
+    }
 }

@@ -1,5 +1,7 @@
 //! The command line: every command, every flag, and the variable each flag stands for.
 
+use std::path::PathBuf;
+
 use application::history::at::At;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -41,12 +43,67 @@ pub enum Command {
     },
     /// Print a stream's events, or its state at a point
     History(HistoryArgs),
+    /// The event store as a whole
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// Proof that the log is as it was
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// People, without the API
     User {
         /// What to do with them.
         #[command(subcommand)]
         command: UserCommand,
     },
+}
+
+/// What can be done with the event store.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// Accept a log that was restored from another cluster or database
+    Adopt(AdoptOptions),
+}
+
+/// What becomes of the messages that wait in a restored log, and of the timers and webhooks that lead to more. One of
+/// them has to be said when there are any.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AdoptOptions {
+    /// Send what waits: this copy takes the place of the original
+    #[arg(long, conflicts_with = "drop_outbox")]
+    pub keep_outbox: bool,
+    /// Send nothing of it: the original lives on. Messages become dead letters, timers and webhooks are put aside
+    #[arg(long)]
+    pub drop_outbox: bool,
+}
+
+/// What can be asked of the sealed log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Recompute the chain and name the first batch that is not as it was sealed
+    Verify(Verify),
+}
+
+/// What to verify.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// The number of the first event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: Option<i64>,
+    /// The number of the last event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub to: Option<i64>,
+    /// A head that was kept, or an export, to hold the log against [default: audit-head.json of the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
+    /// Verify this export instead; needs no database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
+    pub export: Option<PathBuf>,
 }
 
 /// What can be done with people.
@@ -128,6 +185,9 @@ pub struct Options {
     /// 32 bytes in base64 that wrap secrets and sign sessions [default: generated once]
     #[arg(long, env = "FLOWBOT_SECRET_KEY", global = true, hide_env_values = true)]
     pub secret_key: Option<Secret<String>>,
+    /// The master key before a rotation: everything sealed under it is sealed again [default: none]
+    #[arg(long, env = "FLOWBOT_FORMER_SECRET_KEY", global = true, hide_env_values = true)]
+    pub former_secret_key: Option<Secret<String>>,
     /// Name of the first administrator [default: admin]
     #[arg(long, env = "FLOWBOT_ADMIN_USERNAME", global = true)]
     pub admin_username: Option<String>,

@@ -81,7 +81,7 @@ async fn answer(app: &App, request: &Request, scope: Scope, asked: Asked) -> Res
         while let Some(entries) = walk.next().await? {
             let mut text = Vec::new();
             entries.iter().try_for_each(|entry| line(entry, &mut text))?;
-            lines.take(text).await?;
+            lines.send(text).await?;
         }
         Ok(())
     });

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use application::audit::Lines;
 use application::error::{AppError, AppResult};
+use async_trait::async_trait;
 use futures::Stream;
 use poem::http::{HeaderMap, header};
 use poem::{Body, IntoResponse, Response};
@@ -94,12 +96,19 @@ where
 /// Where the lines go.
 pub struct Channel(mpsc::Sender<Piece>);
 
+#[async_trait]
+impl Lines for Channel {
+    async fn take(&mut self, lines: String) -> AppResult<()> {
+        self.send(lines.into_bytes()).await
+    }
+}
+
 impl Channel {
     /// Takes whole lines, each with its end; waits while the client is behind.
     ///
     /// # Errors
     /// Nobody reads any more.
-    pub async fn take(&mut self, lines: Vec<u8>) -> AppResult<()> {
+    pub async fn send(&mut self, lines: Vec<u8>) -> AppResult<()> {
         self.0.send(Piece::Lines(lines)).await.map_err(|_| AppError::internal("the client reads no more"))
     }
 }

@@ -23,7 +23,7 @@ use crate::conversations::Conversations;
 use crate::conversations::message_view::MessageView;
 use crate::conversations::ports::{Contacts, LineDirectory};
 use crate::conversations::runs::RunDecisions;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, OUTCOME_UNKNOWN};
 use crate::leads::Leads;
 
 /// What `POST /api/webhook/outbound` asks for.
@@ -161,7 +161,11 @@ impl Triggers {
         let name = text("name").or_else(|| text("customerName"));
         if trigger == TriggerKind::LeadApi {
             let facts = lead_facts(&variables, name.clone());
-            self.leads.record(tenant, cause, phone.clone(), facts, Along::default()).await?;
+            match self.leads.record(tenant, cause, phone.clone(), facts, Along::default()).await {
+                // The request came again after a process died on it; the run may still be missing.
+                Err(AppError::Conflict { code: OUTCOME_UNKNOWN, .. }) => {}
+                told => drop(told?),
+            }
         }
         let line = text("phoneNumberId");
         let request = RunRequest {

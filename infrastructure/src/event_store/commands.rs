@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use application::actor::Cause;
-use application::commands::{Along, CommandError, Commands, Reached};
+use application::commands::{Along, CommandError, Commands, Once, Reached};
 use application::effects::Reacts;
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
@@ -118,6 +118,9 @@ where
         let new = (loaded.sequence + 1..).zip(&events);
         let new = new.map(|(sequence, event)| stored::<A>(event, key.as_ref(), stream, sequence));
         let new = new.collect::<Result<Vec<_>, _>>();
+        let mut once = along.once.clone();
+        // What has no effect may be asked again.
+        once.extend(cause.once.as_deref().filter(|_| !events.is_empty()).map(|mark| Once::request(mark, A::TYPE)));
         let append = Append {
             aggregate_type: A::TYPE,
             stream: stream.clone(),
@@ -127,7 +130,7 @@ where
             metadata: json!({
                 "actor": cause.actor.to_string(), "correlationId": cause.correlation, "causationId": cause.causation.as_deref().unwrap_or(""),
             }),
-            once: along.once.clone(),
+            once,
             mark: along.mark.clone(),
             conclude: along.conclude.clone(),
             effects,

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
 use crate::event_store::keys::{KeyError, KeyRing};
-use crate::event_store::log_reader::{COLUMNS, HORIZON, RawEvent, position};
+use crate::event_store::log_reader::{COLUMNS, FINISHED, RawEvent, position};
 use crate::event_store::sealed::left_in;
 use crate::postgres::app_error;
 
@@ -79,7 +79,7 @@ fn within(columns: &str, scope: &Scope) -> Query {
     let mut query = QueryBuilder::new(format!("select {columns} from events e where "));
     match scope {
         Scope::Log(tenant) => {
-            query.push("e.tenant_id = ").push_bind(tenant.to_string()).push(" and ").push(HORIZON);
+            query.push("e.tenant_id = ").push_bind(tenant.to_string()).push(" and ").push(FINISHED);
         }
         Scope::Stream { aggregate, stream } => {
             query.push("e.aggregate_type = ").push_bind(*aggregate);

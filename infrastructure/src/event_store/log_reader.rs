@@ -17,26 +17,39 @@ use uuid::Uuid;
 use crate::event_store::keys::ContactKey;
 use crate::event_store::sealed::{Sealed, event_place};
 
-/// Everything below the horizon has finished, so no event can appear behind a cursor. The columns of the order
-/// are qualified: bare, `transaction_id` would be the text of the output column, and the index would be lost.
-const READ: &str = "
+/// What has finished, as a condition on `events e`: no event can appear behind a cursor there. Whatever an earlier
+/// epoch holds, and of the current one what the oldest open transaction is not older than. Both bounds are one
+/// comparison of rows, so that the index ends where the horizon is.
+macro_rules! finished {
+    () => {
+        "(e.log_epoch, e.transaction_id) < ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))"
+    };
+}
+
+/// The same, for other readers of the log.
+pub(crate) const FINISHED: &str = finished!();
+
+/// The columns of the order are qualified: bare, `transaction_id` would be the text of the output column, and the
+/// index would be lost.
+const READ: &str = concat!(
+    "
 select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
        case when e.aggregate_type = any($5) then e.payload else 'null' end as payload,
        case when e.aggregate_type = any($5) then e.metadata else 'null' end as metadata,
        e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
   from events e
  where (e.log_epoch, e.transaction_id, e.global_position) > ($1, $2::text::xid8, $3)
-   and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+   and ",
+    finished!(),
+    "
  order by e.log_epoch, e.transaction_id, e.global_position
- limit $4";
+ limit $4"
+);
 
 /// What [`RawEvent::read`] reads.
 pub(crate) const COLUMNS: &str =
     "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata,
     e.event_id, e.recorded_at, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position";
-
-/// What nothing can appear before any more.
-pub(crate) const HORIZON: &str = "e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())";
 
 /// Where a row stands in the log.
 pub(crate) fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
@@ -255,8 +268,8 @@ pub async fn read_range(
 pub async fn horizon_age(connection: &mut PgConnection) -> Result<f64, sqlx::Error> {
     sqlx::query_scalar(
         "select coalesce(extract(epoch from clock_timestamp() - min(e.recorded_at)), 0)::float8
-           from events e where e.log_epoch = (select max(log_epoch) from events)
-            and e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())",
+           from events e
+          where (e.log_epoch, e.transaction_id) >= ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))",
     )
     .fetch_one(connection)
     .await

@@ -220,6 +220,11 @@ async fn remove(
     .bind(names)
     .execute(&mut *connection)
     .await?;
+    // Answers are sealed, so nobody can look which of them show the person; none is kept.
+    sqlx::query("update idempotency_keys set headers = null, body = null where tenant_id = $1 and status is not null")
+        .bind(tenant.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("delete from contact_identifiers where tenant_id = $1 and contact_id = $2")
         .bind(tenant.0)
         .bind(contact.0)

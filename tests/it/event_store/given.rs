@@ -123,7 +123,7 @@ pub fn at() -> DateTime<Utc> {
 }
 
 pub fn cause() -> Cause {
-    Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None }
+    Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None, once: None }
 }
 
 /// Changes that come to one event: the field `name` becomes `value`.

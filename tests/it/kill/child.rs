@@ -29,6 +29,7 @@ impl Child {
             .env("FLOWBOT_SECRET_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
             .env("META_GRAPH_URL", graph_url)
             .env("META_APP_SECRET", SANDBOX_APP_SECRET)
+            .env("FLOWBOT_DATA_DIR", database.data_dir())
             .env("RUST_LOG", "off")
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
@@ -43,6 +44,14 @@ impl Child {
             Self { base, process }
         });
         listening.await.expect("a listening process")
+    }
+}
+
+impl Child {
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(sent.expect("a signal").success(), "{name}");
     }
 }
 
