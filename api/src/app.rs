@@ -10,10 +10,12 @@ use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::what_if::WhatIf;
+use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
+use application::time_travel::TimeTravel;
 
 use crate::middleware::rate_limit::RateLimits;
 
@@ -33,6 +35,10 @@ pub struct App {
     pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// What happened.
+    pub history: History,
+    /// How things stood.
+    pub past: TimeTravel,
     /// Sending lines.
     pub lines: Lines,
     /// Projections, for administrators.

@@ -57,9 +57,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
         Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
-        Command::History { stream, at, json } => {
-            with_log(&config, async |pool, keys| history::run(pool, &keys, &stream, at.as_ref(), json).await).await
-        }
+        Command::History(asked) => with_log(&config, async |pool, keys| history::run(pool, &keys, asked).await).await,
         Command::Audit { command: AuditCommand::Verify(what) } => match &what.export {
             Some(export) => audit::verify_export(export, what.head.as_deref()),
             None => with_database(&config, async |pool| audit::verify(pool, &config, &what).await).await,

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use clap::CommandFactory;
 
 pub use cli::{
-    AdoptOptions, At, AuditCommand, Cli, Command, NewUser, Options, StoreCommand, UserCommand, UserRole, Verify,
+    AdoptOptions, AuditCommand, Cli, Command, HistoryArgs, NewUser, Options, StoreCommand, UserCommand, UserRole,
+    Verify,
 };
 pub use parse::ConfigError;
 pub use secret::Secret;

@@ -8,6 +8,7 @@ pub mod body;
 pub mod contacts;
 pub mod conversations;
 pub mod flows;
+pub mod history;
 pub mod leads;
 pub mod ndjson;
 pub mod paths;
@@ -32,7 +33,7 @@ pub enum Group {
     Settings,
     /// People and what they may do.
     Admin,
-    /// Proof that the log is as it was, and exports a stranger can check.
+    /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
     Audit,
     /// What other systems call: Meta's webhook, and triggers that start flows.
     Webhooks,
@@ -46,7 +47,7 @@ pub type Operations = (
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
-    (audit::verify::AuditVerify, audit::export::AuditExport),
+    (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -59,7 +60,7 @@ pub const fn operations() -> Operations {
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),
-        (audit::verify::AuditVerify, audit::export::AuditExport),
+        (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

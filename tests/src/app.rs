@@ -203,6 +203,13 @@ impl SignedIn {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// GET whose body is lines, read piece by piece.
+    pub async fn lines(&self, path: &str) -> reqwest::Response {
+        let (name, value) = &self.credential;
+        let request = self.http.get(format!("{}{path}", self.base)).header(*name, value);
+        request.header("accept", "application/x-ndjson").send().await.expect("an answer")
+    }
+
     /// GET whose body is read piece by piece.
     pub async fn stream(&self, path: &str) -> reqwest::Response {
         let (name, value) = &self.credential;

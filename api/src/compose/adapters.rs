@@ -14,16 +14,20 @@ use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
+use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::time::{Clock, NewId};
+use application::time_travel::TimeTravel;
 use async_trait::async_trait;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::history::PgHistory;
 use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::past::PgPast;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
@@ -171,6 +175,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let app = App {
         erasure,
         proofs: Arc::new(proofs),
@@ -199,6 +204,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         },
         conversations,
         leads,
+        history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
+        past: TimeTravel {
+            conversations: past.clone(),
+            flows: past.clone(),
+            leads: past,
+            clock: Arc::clone(&grounds.clock),
+        },
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
         projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),

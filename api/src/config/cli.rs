@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use application::history::at::At;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Secret;
@@ -42,16 +42,7 @@ pub enum Command {
         name: String,
     },
     /// Print a stream's events, or its state at a point
-    History {
-        /// The stream, as <tenant>/<id>
-        stream: String,
-        /// A time (RFC 3339) or a position to show the state at
-        #[arg(long, value_name = "TIME|POSITION", value_parser = At::parse)]
-        at: Option<At>,
-        /// One JSON document a line
-        #[arg(long)]
-        json: bool,
-    },
+    History(HistoryArgs),
     /// The event store as a whole
     Store {
         /// What to do with it.
@@ -151,23 +142,29 @@ pub enum UserRole {
     Admin,
 }
 
-/// A point in a stream's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum At {
-    /// An instant.
-    Time(DateTime<Utc>),
-    /// A position in the log.
-    Position(i64),
-}
-
-impl At {
-    fn parse(text: &str) -> Result<Self, String> {
-        match (text.parse(), DateTime::parse_from_rfc3339(text)) {
-            (Ok(position), _) if position >= 0 => Ok(Self::Position(position)),
-            (_, Ok(time)) => Ok(Self::Time(time.to_utc())),
-            (_, Err(_)) => Err("neither a position nor a time as 2026-01-31T12:00:00Z".to_owned()),
-        }
-    }
+/// Which history, and how much of it.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// The stream, as <tenant>/<id>
+    pub stream: String,
+    /// Show the state at this time (RFC 3339) or position instead of the events
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub at: Option<At>,
+    /// Events of these types alone
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Events by this actor alone
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Events from this time or position on, inclusive
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub from: Option<At>,
+    /// Events up to this time or position, inclusive
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub to: Option<At>,
+    /// One JSON document a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The configuration as it was given, unchecked: `Config` checks it, so that errors name the variable.

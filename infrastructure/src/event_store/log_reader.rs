@@ -46,6 +46,21 @@ select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_versi
  limit $4"
 );
 
+/// What [`RawEvent::read`] reads.
+pub(crate) const COLUMNS: &str =
+    "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata,
+    e.event_id, e.recorded_at, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position";
+
+/// Where a row stands in the log.
+pub(crate) fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
+    let transaction: String = row.try_get("transaction_text")?;
+    Ok(Position {
+        epoch: row.try_get("log_epoch")?,
+        transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        number: row.try_get("global_position")?,
+    })
+}
+
 /// An event as the log holds it, its payload unread.
 #[derive(Debug)]
 pub struct RawEvent {
@@ -76,8 +91,8 @@ pub struct RawEvent {
 }
 
 impl RawEvent {
-    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let transaction: String = row.try_get("transaction_text")?;
+    /// A row of [`COLUMNS`].
+    pub(crate) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             aggregate_type: row.try_get("aggregate_type")?,
             stream: row.try_get("aggregate_id")?,
@@ -90,11 +105,7 @@ impl RawEvent {
             metadata: row.try_get::<Json<Box<RawValue>>, _>("metadata")?.0,
             event_id: row.try_get("event_id")?,
             recorded_at: row.try_get("recorded_at")?,
-            position: Position {
-                epoch: row.try_get("log_epoch")?,
-                transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-                number: row.try_get("global_position")?,
-            },
+            position: position(row)?,
         })
     }
 
