@@ -3,4 +3,7 @@
 mod faults;
 mod folds;
 mod history;
+mod kills;
 mod rebuilds;
+mod refolds;
+mod stops;

@@ -5,4 +5,5 @@ pub mod cable;
 pub mod cluster;
 pub mod flows;
 pub mod graph;
+pub mod past;
 pub mod webhook;
