@@ -210,8 +210,8 @@ impl Projection for Counted {
     ) -> Result<Turn, sqlx::Error> {
         self.inner.advance(connection, held, until).await
     }
-    async fn page(&self, pool: &PgPool, slice: &Slice) -> Result<Page, sqlx::Error> {
-        let page = self.inner.page(pool, slice).await?;
+    async fn page(&self, pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
+        let page = self.inner.page(pool, slice, limit).await?;
         if matches!(page, Page::Done(events) if events > 0) {
             self.pages.fetch_add(1, Ordering::SeqCst);
         }

@@ -122,7 +122,7 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     let slice = |slice| Slice { name: NAME.to_owned(), generation: 2, slice };
     // Half of the slices are in when a contact in each half is erased.
     for n in 0..4 {
-        assert!(matches!(leads()[0].page(pool, &slice(n)).await.expect("a page"), Page::Done(1..)));
+        assert!(matches!(leads()[0].page(pool, &slice(n), 10_000).await.expect("a page"), Page::Done(1..)));
     }
     let inside: Vec<String> = sqlx::query_scalar("select key from lead_view_g2").fetch_all(pool).await.expect("keys");
     assert!(inside.len() > 20 && inside.len() < 180, "{}", inside.len());
@@ -135,7 +135,7 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     let pages: Vec<_> = (4..8)
         .map(|n| {
             let (pool, slice) = (pool.clone(), slice(n));
-            tokio::spawn(async move { slices::page::<LeadView>(&pool, &slice).await.expect("a page") })
+            tokio::spawn(async move { slices::page::<LeadView>(&pool, &slice, 10_000).await.expect("a page") })
         })
         .collect();
     eventually("four pages that wait", async || {
