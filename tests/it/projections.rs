@@ -4,6 +4,7 @@ mod faults;
 mod folds;
 mod history;
 mod kills;
+mod pages;
 mod rebuilds;
 mod refolds;
 mod stops;

@@ -10,18 +10,18 @@ use sqlx::{PgPool, Row};
 
 use crate::event_store::generations::position;
 
-/// The live generations, each with its lag. Up to 100 000 events are counted, in the index; beyond, the lag is the
+/// The live generations, each with its lag. Up to 10 000 events are counted, in the index; beyond, the lag is the
 /// distance of positions, which is as good as long as few appends fail. The age is that of one row.
 const LIVE: &str = "
 select p.name, p.status, p.generation, p.error, p.differences, p.log_epoch, p.transaction_id::text as transaction_text, p.position,
        p.rate * exp(-extract(epoch from clock_timestamp() - p.updated_at)::float8 / 10) as rate,
-       case when lag.events <= 100000 then lag.events else greatest(lag.events, head.position - p.position) end as lag_events,
+       case when lag.events <= 10000 then lag.events else greatest(lag.events, head.position - p.position) end as lag_events,
        coalesce(extract(epoch from clock_timestamp() - oldest.recorded_at), 0)::float8 as lag_seconds
   from projections p
        cross join lateral (select count(*) as events from (
             select 1 from events e
              where (e.log_epoch, e.transaction_id, e.global_position) > (p.log_epoch, p.transaction_id, p.position)
-             order by e.log_epoch, e.transaction_id, e.global_position limit 100001) counted) lag
+             order by e.log_epoch, e.transaction_id, e.global_position limit 10001) counted) lag
        left join lateral (
             select e.recorded_at from events e
              where (e.log_epoch, e.transaction_id, e.global_position) > (p.log_epoch, p.transaction_id, p.position)
