@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
+use application::flows::what_if::WhatIf;
+use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
@@ -19,10 +22,14 @@ pub struct App {
     pub identity: Identity,
     /// Flows.
     pub flows: Flows,
+    /// What flows would have done.
+    pub what_if: WhatIf,
     /// Conversations.
     pub conversations: Arc<Conversations>,
     /// Runs that outside systems start.
     pub triggers: Triggers,
+    /// Forgets contacts.
+    pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
     /// Sending lines.
@@ -31,6 +38,8 @@ pub struct App {
     pub projections: Arc<dyn Projections>,
     /// Where providers' webhooks go.
     pub webhooks: Arc<dyn WebhookIntake>,
+    /// Requests that may be sent again.
+    pub idempotency: Arc<dyn Idempotency>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

@@ -13,11 +13,16 @@ pub mod history;
 pub mod projections;
 pub mod rebuild;
 pub mod serve;
+pub mod store;
 pub mod user;
 
+use std::sync::Arc;
+
+use infrastructure::event_store::keys::KeyRing;
+
 use crate::compose::database::Database;
-use crate::compose::logging;
-use crate::config::{Cli, Command, Config, UserCommand};
+use crate::compose::{logging, master_key, secret_box};
+use crate::config::{Cli, Command, Config, StoreCommand, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -43,10 +48,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             database.close().await;
             Ok(())
         }
-        Command::Projections => with_database(&config, async |pool| projections::run(pool).await).await,
-        Command::Rebuild { name } => with_database(&config, async |pool| rebuild::run(pool, &name).await).await,
+        Command::Store { command: StoreCommand::Adopt(options) } => {
+            let database = Database::migrated(&config).await?;
+            let result = store::adopt(&database.pool, options).await;
+            database.close().await;
+            result
+        }
+        Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
+        Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
         Command::History { stream, at, json } => {
-            with_database(&config, async |pool| history::run(pool, &stream, at.as_ref(), json).await).await
+            with_log(&config, async |pool, keys| history::run(pool, &keys, &stream, at.as_ref(), json).await).await
         }
         Command::User { command: UserCommand::Create(user) } => {
             with_database(&config, async |pool| user::create(pool, &config, user).await).await
@@ -54,13 +65,22 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Does something on the migrated database and leaves it as it was.
+/// Does something on the migrated database, if its log was written there, and leaves it as it was.
 async fn with_database(
     config: &Config,
     work: impl AsyncFnOnce(&sqlx::PgPool) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let database = Database::migrated(config).await?;
+    let database = Database::guarded(config).await?;
     let result = work(&database.pool).await;
     database.close().await;
     result
+}
+
+/// As [`with_database`], for what reads the log.
+async fn with_log(
+    config: &Config,
+    work: impl AsyncFnOnce(&sqlx::PgPool, Arc<KeyRing>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let master = secret_box(config, &master_key(config)?);
+    with_database(config, async |pool| work(pool, Arc::new(KeyRing::new(pool.clone(), master))).await).await
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-pub use cli::{At, Cli, Command, NewUser, Options, UserCommand, UserRole};
+pub use cli::{AdoptOptions, At, Cli, Command, NewUser, Options, StoreCommand, UserCommand, UserRole};
 pub use parse::ConfigError;
 pub use secret::Secret;
 
@@ -65,6 +65,8 @@ pub struct Config {
     pub public_url: String,
     /// The master key; none means the one kept in `data_dir`.
     pub secret_key: Option<Secret<[u8; 32]>>,
+    /// The master key before a rotation: what is sealed under it is sealed again.
+    pub former_secret_key: Option<Secret<[u8; 32]>>,
     /// The name of the first administrator.
     pub admin_username: String,
     /// Their password; none means one that is generated and printed once.
@@ -108,6 +110,7 @@ impl Config {
             data_dir: options.data_dir.variable("FLOWBOT_DATA_DIR").text().unwrap_or("./.flowbot").into(),
             public_url: public_url.unwrap_or_else(|| here.clone()),
             secret_key: parse::key(options.secret_key.variable("FLOWBOT_SECRET_KEY"))?,
+            former_secret_key: parse::key(options.former_secret_key.variable("FLOWBOT_FORMER_SECRET_KEY"))?,
             admin_username: parse::username(options.admin_username.variable("FLOWBOT_ADMIN_USERNAME"))?,
             admin_password: parse::password(&options.admin_password)?,
             roles: parse::roles(options.roles.variable("FLOWBOT_ROLES"))?,

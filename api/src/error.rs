@@ -109,6 +109,10 @@ impl From<AppError> for ApiError {
             AppError::Unauthorized(_) => Self::unauthorized(message),
             AppError::Forbidden(_) => Self::forbidden("forbidden", message),
             AppError::NotFound(what) => Self::not_found(what),
+            // Only this one may be sent again as it is.
+            AppError::Conflict { code: "contended", .. } => {
+                Self::new(StatusCode::CONFLICT, "contended", message).with(header::RETRY_AFTER, "1")
+            }
             AppError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, message),
             AppError::WindowClosed => {
                 let mut refusal = Self::new(StatusCode::CONFLICT, "window_closed", message);
@@ -186,6 +190,8 @@ statuses! {
     GuardedList: 400 401 403 500 503;
     /// One thing, by its id.
     Read: 400 401 404 500 503;
+    /// A question about one thing that comes with a body.
+    Question: 400 401 403 404 413 415 500 503;
     /// One thing, for administrators.
     GuardedRead: 400 401 403 404 500 503;
     /// Something of the caller's own.

@@ -1,9 +1,10 @@
-//! What every request passes through, from the outside in: observation, headers, uniform errors, panics,
-//! size limits.
+//! What every request passes through, from the outside in: observation, headers, idempotency, uniform
+//! errors, panics, size limits.
 
 pub mod allow;
 pub mod body_limit;
 pub mod headers;
+pub mod idempotency;
 pub mod observe;
 pub mod panics;
 pub mod rate_limit;

@@ -1,9 +1,11 @@
 //! The service as a whole, and the OpenAPI document of it: what the library derives, with our examples.
 
+mod idempotency;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use poem::middleware::CatchPanic;
+use poem::middleware::{CatchPanic, CookieJarManager};
 use poem::web::{Html, Json};
 use poem::{Endpoint, EndpointExt, Response, Route, endpoint, get, handler};
 use poem_openapi::{OpenApiService, ServerObject};
@@ -13,6 +15,7 @@ use crate::app::App;
 use crate::middleware::allow::Methods;
 use crate::middleware::body_limit::BodyLimit;
 use crate::middleware::headers::secure;
+use crate::middleware::idempotency::Idempotent;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
 use crate::middleware::uniform_errors::UniformErrors;
@@ -25,6 +28,9 @@ const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people 
     **Shapes.** JSON in camelCase; ids are UUIDs, times RFC 3339 with milliseconds and `Z`, phones E.164 with `+`. \
     Unknown fields are refused with a 400 that names them, except inside `data` and webhook payloads. Lists are plain \
     arrays; `limit` is 1 to 200, and `X-Next-Cursor` is the `cursor` of the next page.\n\n\
+    **Sending again.** With an `Idempotency-Key`, a request that changes something may be sent again after a time-out: it \
+    takes effect once, and is answered as it was the first time. Answers with a 5xx or a `Retry-After` are not kept, so \
+    the same key may be tried again.\n\n\
     **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. Every \
     answer has an `X-Request-Id`; send a UUID of your own to choose it.";
 
@@ -68,6 +74,8 @@ fn layered(beside: Route) -> impl Endpoint<Output = Response> {
         .with(BodyLimit)
         .with(CatchPanic::new().with_handler(AnswerPanic))
         .with(UniformErrors(methods))
+        .with(Idempotent)
+        .with(CookieJarManager::new())
         .map(|response| async move { secure(response) })
         .with(Observe)
 }
@@ -89,7 +97,10 @@ fn described() -> Value {
     let mut document: Value = serde_json::from_str(&service().spec()).unwrap_or_default();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for operation in paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten()).map(|(_, it)| it) {
+    let operations = paths.flat_map(|(path, item)| {
+        item.as_object_mut().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+    });
+    for (path, method, operation) in operations {
         let example = operation["operationId"].as_str().and_then(|id| examples.get(id)).cloned().unwrap_or_default();
         show_examples(&mut operation["requestBody"], &example["request"]);
         for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
@@ -103,6 +114,7 @@ fn described() -> Value {
         if operation["requestBody"].is_null() {
             operation.as_object_mut().map(|members| members.remove("requestBody"));
         }
+        idempotency::describe(method, path, operation);
     }
     close_requests(&mut document);
     document

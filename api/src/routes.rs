@@ -4,6 +4,7 @@ pub mod admin;
 pub mod answers;
 pub mod auth;
 pub mod body;
+pub mod contacts;
 pub mod conversations;
 pub mod flows;
 pub mod leads;
@@ -36,8 +37,8 @@ pub enum Group {
 /// Every operation. The order is the document's.
 pub type Operations = (
     (auth::session::Sessions, auth::api_token::ApiTokens),
-    (flows::FlowsApi, flows::versions::Versions),
-    (conversations::ConversationsApi, conversations::reply::Replies),
+    (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
+    (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
@@ -48,8 +49,8 @@ pub type Operations = (
 pub const fn operations() -> Operations {
     (
         (auth::session::Sessions, auth::api_token::ApiTokens),
-        (flows::FlowsApi, flows::versions::Versions),
-        (conversations::ConversationsApi, conversations::reply::Replies),
+        (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
+        (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::middleware::idempotency::RequestKey;
 use crate::middleware::observe::RequestId;
 
 /// The session cookie.
@@ -50,7 +51,8 @@ impl Caller {
         let known = app.identity.session(&token).await?;
         let (session, _) = known.ok_or_else(|| ApiError::unauthorized("the session or the token is not valid"))?;
         let correlation = request.data::<RequestId>().map_or(session.correlation, |it| it.0);
-        Ok(Self { session: Session { correlation, ..session }, token })
+        let idempotency_key = request.data::<RequestKey>().map(|it| it.0.clone());
+        Ok(Self { session: Session { correlation, idempotency_key, ..session }, token })
     }
 
     /// The session, in somebody else's account when an administrator asks for it.

@@ -3,6 +3,8 @@
 use domain::shared::ids::{TenantId, UserId};
 use uuid::Uuid;
 
+use crate::idempotency;
+
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
@@ -39,6 +41,8 @@ pub struct Cause {
     pub correlation: Uuid,
     /// The one thing that directly led here: a journal row, an event, a job.
     pub causation: Option<String>,
+    /// Set when it may take effect once only; one command for each kind of aggregate.
+    pub once: Option<String>,
 }
 
 /// A signed-in person with the account they act in.
@@ -52,11 +56,14 @@ pub struct Session {
     pub admin: bool,
     /// Shared by everything this request leads to.
     pub correlation: Uuid,
+    /// The client's key for the request, when it sent one.
+    pub idempotency_key: Option<String>,
 }
 
 impl Session {
     /// The cause of what this person asks for.
     pub fn cause(&self) -> Cause {
-        Cause { actor: Actor::User(self.user), correlation: self.correlation, causation: None }
+        let once = self.idempotency_key.as_deref().map(|key| idempotency::mark(self.tenant, key));
+        Cause { actor: Actor::User(self.user), correlation: self.correlation, causation: None, once }
     }
 }

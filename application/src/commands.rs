@@ -8,6 +8,9 @@ use uuid::Uuid;
 use crate::actor::Cause;
 use crate::log::Position;
 
+/// What the key of a client's request refers to; such keys are forgotten after a week.
+pub const REQUEST: &str = "request";
+
 /// Something that may happen once: a provider's message id, a client's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Once {
@@ -21,6 +24,11 @@ impl Once {
     /// A customer's message.
     pub fn inbound(provider_message_id: &str) -> Self {
         Self { key: format!("in:{provider_message_id}"), reference: String::new() }
+    }
+
+    /// What a client's request does to one kind of aggregate; `mark` is the request's.
+    pub fn request(mark: &str, aggregate_type: &str) -> Self {
+        Self { key: format!("{mark}:{aggregate_type}"), reference: REQUEST.to_owned() }
     }
 
     /// One of our messages, by the channel's id.
@@ -74,6 +82,9 @@ pub enum CommandError<E: std::error::Error> {
     /// A rule refuses it.
     #[error(transparent)]
     Rule(E),
+    /// The contact it is about was erased; who is behind the same phone now is another contact.
+    #[error("the contact was erased")]
+    ContactErased,
     /// One of its keys is known: it took effect before.
     #[error("it took effect before")]
     AlreadyDone,

@@ -8,6 +8,7 @@ use domain::decide::Decide;
 use domain::flow::Flow;
 use domain::flow::run::LeadChange;
 use domain::lead::Lead;
+use domain::personal::Personal;
 use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
 use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId};
@@ -58,7 +59,7 @@ pub enum Effect {
 }
 
 /// Which effects an aggregate's events have.
-pub trait Reacts: Decide {
+pub trait Reacts: Decide + Personal {
     /// The effect of one event; `state` is the aggregate after the decision.
     fn effect(stream: &StreamId, state: &Self, event: &Self::Event) -> Option<Effect>;
 }
@@ -119,7 +120,8 @@ impl Reacts for Conversation {
             | ConversationEvent::Claimed { .. }
             | ConversationEvent::Released { .. }
             | ConversationEvent::Closed { .. }
-            | ConversationEvent::Reopened { .. } => None,
+            | ConversationEvent::Reopened { .. }
+            | ConversationEvent::ContactErased { .. } => None,
         }
     }
 }

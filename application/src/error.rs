@@ -7,6 +7,9 @@ use domain::lead::error::LeadError;
 
 use crate::commands::CommandError;
 
+/// A request was sent again: it took effect before, and what it was answered then is not known.
+pub const OUTCOME_UNKNOWN: &str = "idempotency_outcome_unknown";
+
 /// Why a use case refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -57,6 +60,10 @@ impl AppError {
         Self::Internal(source.into())
     }
 
+    fn contact_erased() -> Self {
+        Self::conflict("contact_erased", &"the contact was erased: nothing more happens here")
+    }
+
     fn conflict(code: &'static str, error: &impl std::fmt::Display) -> Self {
         Self::Conflict { code, message: error.to_string() }
     }
@@ -82,6 +89,7 @@ impl From<LeadError> for AppError {
     fn from(error: LeadError) -> Self {
         match error {
             LeadError::NotFound => Self::NotFound("lead"),
+            LeadError::ContactErased => Self::contact_erased(),
             LeadError::Status | LeadError::Name | LeadError::Email(_) | LeadError::Fields | LeadError::Tags => {
                 Self::invalid(error.to_string())
             }
@@ -93,6 +101,7 @@ impl From<ConversationError> for AppError {
     fn from(error: ConversationError) -> Self {
         match error {
             ConversationError::NotFound => Self::NotFound("conversation"),
+            ConversationError::ContactErased => Self::contact_erased(),
             ConversationError::WindowClosed => Self::WindowClosed,
             ConversationError::ClaimedByAnother(_) | ConversationError::Claimed => Self::conflict("claimed", &error),
             ConversationError::Stale(_) => Self::conflict("stale_version", &error),
@@ -106,7 +115,11 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Rule(rule) => rule.into(),
-            CommandError::AlreadyDone => Self::conflict("already_done", &"this was done already"),
+            CommandError::ContactErased => Self::contact_erased(),
+            CommandError::AlreadyDone => Self::conflict(
+                OUTCOME_UNKNOWN,
+                &"the request took effect and its answer was lost; read the resource to see how it stands",
+            ),
             CommandError::LeaseLost => Self::conflict("lease_lost", &"somebody else took this work over"),
             CommandError::Contended => Self::conflict("contended", &"too many changes at once; try again"),
             CommandError::Unavailable => Self::Unavailable,

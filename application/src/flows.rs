@@ -2,6 +2,7 @@
 
 pub mod ports;
 pub mod views;
+pub mod what_if;
 
 use std::sync::Arc;
 

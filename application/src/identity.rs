@@ -128,6 +128,7 @@ impl Identity {
             user: record.user,
             admin: record.admin,
             correlation: self.ids.new_id(),
+            idempotency_key: None,
         };
         Ok(Some((session, record.kind)))
     }

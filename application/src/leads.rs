@@ -7,11 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::lead::Lead;
 use domain::lead::command::{LeadCommand, LeadFacts};
+use domain::shared::channel::{Address, Channel};
 use domain::shared::ids::{StreamId, TenantId};
 use domain::shared::phone::Phone;
 
 use crate::actor::{Cause, Session};
 use crate::commands::{Along, CatchUp, Commands, Reached};
+use crate::contacts::{anew, is_erased};
+use crate::conversations::ports::Contacts;
 use crate::error::{AppError, AppResult};
 use crate::flows::Written;
 use crate::leads::views::LeadView;
@@ -41,6 +44,8 @@ pub trait LeadReader: Send + Sync {
 pub struct Leads {
     /// Where commands go.
     pub commands: Arc<dyn Commands<Lead>>,
+    /// Who is behind a phone.
+    pub contacts: Arc<dyn Contacts>,
     /// Where lists come from.
     pub reader: Arc<dyn LeadReader>,
     /// Lets a caller read its own write.
@@ -78,8 +83,23 @@ impl Leads {
         along: Along,
     ) -> AppResult<Reached> {
         let id = Lead::id_of(tenant, &phone);
-        let command = LeadCommand::Tell { id, phone, facts, at: self.clock.now() };
-        Ok(self.commands.run(&StreamId::new(tenant, id.0), cause, command, along).await?)
+        let address = Address::of_phone(phone.clone());
+        let stream = StreamId::new(tenant, id.0);
+        let tell = |contact| LeadCommand::Tell {
+            id,
+            contact,
+            phone: phone.clone(),
+            facts: facts.clone(),
+            at: self.clock.now(),
+        };
+        let contact = self.contacts.resolve(tenant, Channel::Whatsapp, &address).await?;
+        match self.commands.run(&stream, cause, tell(contact), along.clone()).await {
+            Err(error) if is_erased(&error) => {
+                let contact = anew(&*self.contacts, tenant, Channel::Whatsapp, &address).await?;
+                Ok(self.commands.run(&stream, cause, tell(contact), along).await?)
+            }
+            told => Ok(told?),
+        }
     }
 
     /// Changes a lead that is known.

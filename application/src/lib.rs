@@ -5,10 +5,12 @@
 pub mod actor;
 pub mod channels;
 pub mod commands;
+pub mod contacts;
 pub mod conversations;
 pub mod effects;
 pub mod error;
 pub mod flows;
+pub mod idempotency;
 pub mod identity;
 pub mod leads;
 pub mod log;

@@ -10,7 +10,9 @@ pub mod error;
 pub mod event;
 pub mod flow_run;
 pub mod handling;
+pub mod personal;
 pub mod receive;
+pub mod what_if;
 
 #[cfg(test)]
 mod tests;
@@ -66,6 +68,9 @@ pub struct Begun {
     pub claimed_by: Option<UserId>,
     /// Whether it is closed.
     pub closed: bool,
+    /// Whether the contact was erased: nothing happens here any more.
+    #[serde(default)]
+    pub erased: bool,
     /// How often it changed hands.
     pub version: u32,
     /// The run under way.
@@ -111,6 +116,7 @@ impl Conversation {
                     last_customer_message_at: None,
                     claimed_by: None,
                     closed: false,
+                    erased: false,
                     version: 1,
                     run: None,
                     run_message: None,
@@ -167,6 +173,11 @@ impl Begun {
             ConversationEvent::Released { .. } => self.change_hands(None, self.closed),
             ConversationEvent::Closed { .. } => self.change_hands(None, true),
             ConversationEvent::Reopened { .. } => self.change_hands(self.claimed_by, false),
+            ConversationEvent::ContactErased { .. } => {
+                self.change_hands(None, true);
+                self.erased = true;
+                (self.address, self.name, self.run) = (Address::default(), None, None);
+            }
         }
     }
 

@@ -40,12 +40,16 @@ macro_rules! aggregate {
     };
 }
 
-/// `cqrs_es::DomainEvent` from a table of tags; every event starts at version 1.
+/// `cqrs_es::DomainEvent` from a table of tags. Every event starts at version 1; `= "tag" @ "2"` says that its shape
+/// changed since, and `upcast.rs` how the former shape is read.
 macro_rules! event_tags {
-    ($event:ident { $($variant:ident = $tag:literal),+ $(,)? }) => {
+    (@version) => { "1" };
+    (@version $version:literal) => { $version };
+    ($event:ident { $($variant:ident = $tag:literal $(@ $version:literal)?),+ $(,)? }) => {
         impl $event {
-            /// Every stable tag, for the golden files.
-            pub const TAGS: &'static [&'static str] = &[$($tag),+];
+            /// Every stable tag, with the version of its shape that this build writes.
+            pub const TAGS: &'static [(&'static str, &'static str)] =
+                &[$(($tag, crate::decide::event_tags!(@version $($version)?))),+];
 
             /// The stable tag of this event.
             pub const fn tag(&self) -> &'static str {
@@ -58,7 +62,7 @@ macro_rules! event_tags {
                 self.tag().to_owned()
             }
             fn event_version(&self) -> String {
-                "1".to_owned()
+                match self { $(Self::$variant { .. } => crate::decide::event_tags!(@version $($version)?)),+ }.to_owned()
             }
         }
     };

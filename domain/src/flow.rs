@@ -18,7 +18,7 @@ pub mod typed;
 pub mod validation;
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -73,6 +73,17 @@ pub enum Flow {
 }
 
 aggregate!(Flow, "flow", FlowCommand, FlowEvent, FlowError);
+
+/// A flow is about nobody.
+impl crate::personal::Personal for Flow {
+    fn contact(&self) -> Option<crate::shared::ids::ContactId> {
+        None
+    }
+
+    fn without_person(_: &FlowEvent) -> Option<FlowEvent> {
+        None
+    }
+}
 
 impl Flow {
     /// The flow, if it exists.

@@ -4,6 +4,7 @@ pub mod command;
 pub mod decide;
 pub mod error;
 pub mod event;
+pub mod personal;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use crate::decide::aggregate;
 use crate::lead::command::LeadCommand;
 use crate::lead::error::LeadError;
 use crate::lead::event::LeadEvent;
-use crate::shared::ids::{LeadId, TenantId};
+use crate::shared::ids::{ContactId, LeadId, TenantId};
 use crate::shared::phone::Phone;
 
 /// The status of a lead nobody has looked at.
@@ -26,6 +27,8 @@ pub enum Lead {
     Absent,
     /// We know it.
     Known(Box<KnownLead>),
+    /// We knew it, until this contact was erased.
+    Erased(ContactId),
 }
 
 /// What is known of a lead.
@@ -34,8 +37,11 @@ pub enum Lead {
 pub struct KnownLead {
     /// Its id.
     pub id: LeadId,
-    /// Its phone; what it is addressed by.
-    pub phone: Phone,
+    /// The contact it is; unknown for a lead the first release captured, until it is told of again.
+    #[serde(default)]
+    pub contact_id: Option<ContactId>,
+    /// Its phone; what it is addressed by. Gone only while an erased lead is folded.
+    pub phone: Option<Phone>,
     /// Name.
     pub name: Option<String>,
     /// E-mail address.
@@ -62,14 +68,15 @@ impl Lead {
     pub fn known(&self) -> Option<&KnownLead> {
         match self {
             Self::Known(lead) => Some(lead),
-            Self::Absent => None,
+            Self::Absent | Self::Erased(_) => None,
         }
     }
 
     pub(crate) fn apply_event(&mut self, event: LeadEvent) {
-        if let LeadEvent::Captured { lead_id, phone, source, .. } = event {
+        if let LeadEvent::Captured { lead_id, contact_id, phone, source, .. } = event {
             *self = Self::Known(Box::new(KnownLead {
                 id: lead_id,
+                contact_id,
                 phone,
                 name: None,
                 email: None,
@@ -83,6 +90,7 @@ impl Lead {
         let Self::Known(lead) = self else { return };
         match event {
             LeadEvent::Captured { .. } => {}
+            LeadEvent::ContactIdentified { contact_id, .. } => lead.contact_id = Some(contact_id),
             LeadEvent::FieldsChanged { name, email, fields, .. } => {
                 lead.name = name.or(lead.name.take());
                 lead.email = email.or(lead.email.take());
@@ -97,6 +105,11 @@ impl Lead {
             LeadEvent::TagsChanged { added, removed, .. } => {
                 lead.tags.retain(|tag| !removed.contains(tag));
                 lead.tags.extend(added);
+            }
+            LeadEvent::ContactErased { .. } => {
+                if let Some(contact) = lead.contact_id {
+                    *self = Self::Erased(contact);
+                }
             }
         }
     }

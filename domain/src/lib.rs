@@ -10,4 +10,6 @@ pub mod conversation;
 pub mod decide;
 pub mod flow;
 pub mod lead;
+pub mod personal;
 pub mod shared;
+pub mod upcast;

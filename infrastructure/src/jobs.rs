@@ -130,14 +130,14 @@ impl Jobs {
             Work::Timer { conversation, run_id, step } => {
                 let state = self.conversations.load(&StreamId::new(tenant, conversation.0)).await?;
                 let line = self.directory.find(&state.begun()?.line).await?.ok_or(AppError::NotFound("line"))?;
-                let cause = Cause { actor: Actor::System, correlation: run_id.0, causation };
+                let cause = Cause { actor: Actor::System, correlation: run_id.0, causation, once: None };
                 self.decisions.fire_timer(&line, conversation, run_id, step, &cause).await
             }
             Work::UpdateLead { phone, name, change } => {
                 let LeadChange { status, fields, add_tags, remove_tags } = change;
                 let facts =
                     LeadFacts { profile_name: name, status, fields, add_tags, remove_tags, ..LeadFacts::default() };
-                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation };
+                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.leads.record(tenant, &cause, phone, facts, Along::default()).await.map(drop)
             }
         }

@@ -61,12 +61,35 @@ pub async fn adopt(pool: &PgPool, node: Uuid) -> Result<u64, sqlx::Error> {
     Ok(adopted.rows_affected())
 }
 
+/// How long a process that lives lets a session wait for it to read, in seconds.
+const READS_WITHIN_SEC: f64 = 10.0;
+
+/// Sessions of ours that write and wait for their process to read.
+const STANDING_STILL: &str = "
+select pg_terminate_backend(pid) from pg_stat_activity
+ where datname = current_database() and usename = current_user and application_name = 'flowbot'
+   and backend_xid is not null and wait_event = 'ClientWrite' and query_start < now() - interval '1 second' * $1";
+
+/// Ends the sessions of processes that stand still in the middle of reading an answer, in a transaction that writes.
+/// They hold the horizon of the log's readers, and a projection's checkpoint, and no time limit of the database ends a
+/// session that waits for its client to read. How many they were, of those that began so many seconds ago.
+///
+/// # Errors
+/// The database.
+pub async fn release(pool: &PgPool, seconds: f64) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(STANDING_STILL).bind(seconds).fetch_all(pool).await?.len() as u64)
+}
+
 /// Beats until `stop`, and wakes `adopted` when webhooks were taken over. At the end the node says goodbye, so
 /// that others need not wait.
 pub async fn run(pool: PgPool, node: Uuid, adopted: std::sync::Arc<Notify>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let turn = async {
             beat(&pool, node).await?;
+            let released = release(&pool, READS_WITHIN_SEC).await?;
+            if released > 0 {
+                tracing::warn!(released, "Ended sessions of a process that stands still");
+            }
             adopt(&pool, node).await
         };
         match turn.await {

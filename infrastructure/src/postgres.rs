@@ -3,8 +3,10 @@
 pub mod audited;
 pub mod contacts;
 pub mod flow_library;
+pub mod idempotency;
 pub mod lines;
 pub mod migrations;
+pub mod personal_data;
 pub mod readers;
 pub mod ttl_cache;
 pub mod users;

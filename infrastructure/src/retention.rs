@@ -1,4 +1,5 @@
-//! What need not be kept: webhooks that are done, sessions that ended, dead letters nobody asked for. Deleted in
+//! What need not be kept: webhooks that are done, sessions that ended, dead letters nobody asked for, answers to
+//! requests nobody sends again. Deleted in
 //! small transactions, so that no reader of the log waits for one.
 
 use std::time::Duration;
@@ -11,13 +12,17 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 4] = [
+const RULES: [&str; 6] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
         select id from parked_elements where parked_at < now() - interval '90 days' limit 2000)",
     "delete from outbox where id in (
         select id from outbox where state = 4 and created_at < now() - interval '30 days' limit 2000)",
+    "delete from idempotency_keys where (tenant_id, key) in (
+        select tenant_id, key from idempotency_keys where created_at < now() - interval '7 days' limit 2000)",
+    "delete from once where (tenant_id, key) in (
+        select tenant_id, key from once where reference = 'request' and recorded_at < now() - interval '7 days' limit 2000)",
     "delete from sessions where id in (select id from sessions where expires_at < now() - interval '1 day' limit 2000)",
 ];
 

@@ -8,6 +8,7 @@ pub mod jwt;
 pub mod master_key;
 pub mod password;
 pub mod ports;
+pub mod rotation;
 pub mod secret_box;
 pub mod signatures;
 

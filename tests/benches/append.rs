@@ -65,7 +65,8 @@ async fn run() {
         .await
         .expect("a table");
     let appender = Appender::start(pool.clone());
-    let commands = Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::<Pokes>::default()));
+    let commands =
+        Arc::new(PgCommands::new(pool.clone(), tests::keys(&pool), appender.clone(), Arc::<Pokes>::default()));
     let repository = PostgresEventRepository::new(pool.clone());
     let stock = Arc::new(CqrsFramework::new(PersistedEventStore::new_event_store(repository), vec![], ()));
     let bench = Bench { pool, appender, commands, stock };
@@ -130,7 +131,7 @@ impl Bench {
                 self.appender.append(append(stream, sequence, &[queued()])).await.expect("an append");
             }
             Way::Command => {
-                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None };
+                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None, once: None };
                 self.commands.run(stream, &cause, reply(), Along::default()).await.expect("a command");
             }
             Way::Stock => self.stock.execute(&stream.to_string(), reply()).await.expect("a command"),
@@ -154,6 +155,7 @@ fn append(stream: &StreamId, expected: i64, events: &[ConversationEvent]) -> App
     Append {
         aggregate_type: "conversation",
         stream: stream.clone(),
+        meets: None,
         expected,
         events: events.iter().map(new).collect(),
         metadata: json!({ "actor": "user" }),

@@ -34,8 +34,8 @@ fn main() {
 }
 
 /// The one projection that is measured.
-fn projections() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(DocumentProjection::<ConversationView>::new())]
+fn projections(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
+    vec![Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool)))]
 }
 
 async fn run(events: usize) {
@@ -74,7 +74,7 @@ async fn run(events: usize) {
 }
 
 async fn catch_up(pool: &PgPool) {
-    for projection in projections() {
+    for projection in projections(pool) {
         while matches!(projection.turn(pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
     }
 }
@@ -82,9 +82,9 @@ async fn catch_up(pool: &PgPool) {
 /// How long the slices took, and the whole.
 async fn rebuild(pool: &PgPool) -> (Duration, Duration) {
     let (stop, began) = (CancellationToken::new(), Instant::now());
-    let admin = PgProjections::new(pool.clone(), projections());
+    let admin = PgProjections::new(pool.clone(), projections(pool));
     admin.rebuild(NAME, false).await.expect("a rebuild");
-    let worker = tokio::spawn(Rebuilder::new(pool.clone(), projections()).run(stop.clone()));
+    let worker = tokio::spawn(Rebuilder::new(pool.clone(), projections(pool)).run(stop.clone()));
     let mut slices = None;
     loop {
         let row = admin.one(NAME).await.expect("a row");

@@ -88,13 +88,14 @@ async fn what_was_acknowledged_before_the_cut_takes_effect_after_it() {
     assert!(acknowledged.len() >= 15, "{}", acknowledged.len());
     for phone in acknowledged {
         app.wait_for_answers(&phone, 1).await;
-        let received: i64 = sqlx::query_scalar(
-            "select count(*) from events where event_type = 'conversation.message_queued' and payload -> 'to' ->> 'phone' = $1",
+        let conversation = account.conversation_with(&phone).await;
+        let queued: i64 = sqlx::query_scalar(
+            "select count(*) from events where event_type = 'conversation.message_queued' and aggregate_id = $1",
         )
-        .bind(format!("+{phone}"))
+        .bind(format!("{}/{}", account.id, conversation["id"].as_str().expect("an id")))
         .fetch_one(&app.database.pool)
         .await
         .expect("a count");
-        assert_eq!(received, 1, "{phone} was answered once");
+        assert_eq!(queued, 1, "{phone} was answered once");
     }
 }

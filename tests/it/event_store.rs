@@ -4,5 +4,6 @@ mod appends;
 mod feed;
 pub mod given;
 mod nodes;
+mod sealing;
 mod snapshots;
 mod stock;

@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of everything: what was acknowledged is answered, and answered once.
 
-mod child;
-mod world;
+pub mod child;
+pub mod world;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn what_is_acknowledged_is_answered_once_however_often_the_process_dies() 
     let database = seed.stop().await;
 
     let mut process = Child::start(&database, &graph.url).await;
-    let world = World::new(process.base.clone(), graph);
+    let world = World::new(&[&process], graph, Duration::ZERO);
     let over = Arc::new(AtomicBool::new(false));
     let writers = world.customers_write(&over);
     let statuses = world.statuses_come();
@@ -45,7 +45,7 @@ async fn what_is_acknowledged_is_answered_once_however_often_the_process_dies() 
         drop(process);
         died = Utc::now();
         process = Child::start(&database, &world.graph.url).await;
-        world.moves_to(&process.base);
+        world.moves_to(&[&process]);
     }
     over.store(true, Ordering::SeqCst);
     for writer in writers {

@@ -2,14 +2,17 @@
 
 mod architecture;
 mod database;
+mod erasure;
 mod event_store;
 mod golden;
 mod journal;
 mod kill;
+mod nodes;
 mod outbox;
 mod projections;
 
 mod flows;
 mod rest;
 mod retention;
+mod store_guard;
 mod webhooks;

@@ -2,7 +2,7 @@
 
 mod faults;
 mod folds;
-mod history;
+pub mod history;
 mod kills;
 mod pages;
 mod rebuilds;

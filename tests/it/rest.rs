@@ -4,10 +4,12 @@ mod auth;
 mod conversations;
 mod errors;
 mod flows;
+mod idempotency;
 mod leads;
 mod lines;
 mod tenants;
 mod triggers;
+mod what_if;
 
 use serde_json::Value;
 use tests::app::Answer;

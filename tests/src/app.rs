@@ -88,10 +88,7 @@ impl TestApp {
         let options = Options {
             listen: Some(listener.address.to_string()),
             sandbox: options.sandbox.clone().or_else(|| Some("1".to_owned())),
-            secret_key: options
-                .secret_key
-                .clone()
-                .or_else(|| Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned().into())),
+            secret_key: options.secret_key.clone().or_else(|| Some(crate::SECRET_KEY.to_owned().into())),
             admin_username: Some("admin".to_owned()),
             admin_password: Some("admin-password".to_owned().into()),
             ..options
@@ -207,8 +204,26 @@ impl SignedIn {
 
     /// Any call.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    /// Any call with headers of its own.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let (name, value) = &self.credential;
-        send(&self.http, &self.base, method, path, body, &[(name, value)]).await
+        let headers = [headers, &[(*name, value.as_str())]].concat();
+        send(&self.http, &self.base, method, path, body, &headers).await
+    }
+
+    /// Any call, with an Idempotency-Key.
+    pub async fn keyed(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let (name, value) = &self.credential;
+        send(&self.http, &self.base, method, path, body, &[(name, value), ("idempotency-key", key)]).await
     }
 
     /// Saves the line the sandbox plays on.

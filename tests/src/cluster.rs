@@ -14,15 +14,16 @@ struct Cluster {
 }
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static ELSEWHERE: OnceCell<Cluster> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 async fn cluster() -> &'static Cluster {
-    CLUSTER.get_or_init(|| async { start().await.expect("the tests need a PostgreSQL") }).await
+    CLUSTER.get_or_init(|| async { start("flowbot-test-cluster").await.expect("the tests need a PostgreSQL") }).await
 }
 
-async fn start() -> anyhow::Result<Cluster> {
+async fn start(folder: &str) -> anyhow::Result<Cluster> {
     // One folder for all runs: initdb costs seconds. Databases of earlier runs are dropped.
-    let folder = std::env::temp_dir().join("flowbot-test-cluster");
+    let folder = std::env::temp_dir().join(folder);
     std::fs::create_dir_all(&folder)?;
     let server = embedded_postgres::start_with(&folder, Settings { fast: true }, |line| eprintln!("{line}")).await?;
     let run = uuid::Uuid::now_v7().as_u128();
@@ -53,6 +54,10 @@ async fn drop_leftovers(admin: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 impl Cluster {
+    fn socket(&self) -> Option<std::path::PathBuf> {
+        self.server.connect_options("postgres").get_socket().cloned()
+    }
+
     fn template(&self) -> String {
         format!("flowbot_template_{:x}", self.run)
     }
@@ -71,7 +76,16 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// A fresh, migrated database.
     pub async fn create() -> Self {
-        let cluster = cluster().await;
+        Self::create_in(cluster().await).await
+    }
+
+    /// A fresh, migrated database in another cluster, with transaction ids of its own.
+    pub async fn elsewhere() -> Self {
+        let start = async || start("flowbot-test-cluster-elsewhere").await.expect("a second PostgreSQL");
+        Self::create_in(ELSEWHERE.get_or_init(start).await).await
+    }
+
+    async fn create_in(cluster: &Cluster) -> Self {
         let name = format!("flowbot_test_{:x}_{}", cluster.run, DATABASES.fetch_add(1, Ordering::Relaxed));
         let admin = PgConnection::connect_with(&cluster.server.connect_options("postgres")).await;
         let mut admin = admin.expect("the cluster answers");
@@ -98,7 +112,8 @@ impl TestDatabase {
 
     /// As a URL, for another process.
     pub async fn url(&self) -> String {
-        let cluster = cluster().await;
-        cluster.server.url().replace(&format!("/{}?", embedded_postgres::DATABASE), &format!("/{}?", self.name))
+        let elsewhere = ELSEWHERE.get().filter(|it| self.options.get_socket() == it.socket().as_ref());
+        let server = &elsewhere.unwrap_or(cluster().await).server;
+        server.url().replace(&format!("/{}?", embedded_postgres::DATABASE), &format!("/{}?", self.name))
     }
 }

@@ -57,7 +57,7 @@ fn throw_away(options: &Options, data_dir: &Path) -> Options {
 async fn serve_and_play(options: Options, exit: bool) -> anyhow::Result<()> {
     let (config, listener) = serve::bind(&options).await?;
     say!("FlowBot demo: starting a private PostgreSQL in {} …", config.data_dir.display());
-    let database = Database::migrated(&config).await?;
+    let database = Database::guarded(&config).await?;
     let ended = play_and_serve(&config, &database, listener, exit).await;
     let Database { pool, private } = database;
     pool.close().await;

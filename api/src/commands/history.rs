@@ -5,6 +5,7 @@ use cqrs_es::Aggregate;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::log_reader::{RawEvent, read_stream};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -18,7 +19,7 @@ const PAGE: i64 = 500;
 ///
 /// # Errors
 /// There is no such stream.
-pub async fn run(pool: &PgPool, stream: &str, at: Option<&At>, json: bool) -> anyhow::Result<()> {
+pub async fn run(pool: &PgPool, keys: &KeyRing, stream: &str, at: Option<&At>, json: bool) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await?;
     let kind: Option<String> = sqlx::query_scalar(
         "select aggregate_type from events where aggregate_id = $1 and aggregate_type = any($2) limit 1",
@@ -29,12 +30,12 @@ pub async fn run(pool: &PgPool, stream: &str, at: Option<&At>, json: bool) -> an
     .await?;
     let kind = kind.with_context(|| format!("there is no stream {stream}"))?;
     match at {
-        None => print_events(&mut connection, &kind, stream, json).await,
+        None => print_events(&mut connection, keys, &kind, stream, json).await,
         Some(at) => {
             let state = match kind.as_str() {
-                "conversation" => state_at::<Conversation>(&mut connection, stream, at).await?,
-                "flow" => state_at::<Flow>(&mut connection, stream, at).await?,
-                "lead" => state_at::<Lead>(&mut connection, stream, at).await?,
+                "conversation" => state_at::<Conversation>(&mut connection, keys, stream, at).await?,
+                "flow" => state_at::<Flow>(&mut connection, keys, stream, at).await?,
+                "lead" => state_at::<Lead>(&mut connection, keys, stream, at).await?,
                 other => bail!("{other} streams have no state to show"),
             };
             say!("{}", if json { state.to_string() } else { serde_json::to_string_pretty(&state)? });
@@ -43,10 +44,17 @@ pub async fn run(pool: &PgPool, stream: &str, at: Option<&At>, json: bool) -> an
     }
 }
 
-async fn print_events(connection: &mut PgConnection, kind: &str, stream: &str, json: bool) -> anyhow::Result<()> {
+async fn print_events(
+    connection: &mut PgConnection,
+    keys: &KeyRing,
+    kind: &str,
+    stream: &str,
+    json: bool,
+) -> anyhow::Result<()> {
     let mut after = 0;
     loop {
-        let events = read_stream(connection, kind, stream, after, PAGE).await?;
+        let mut events = read_stream(connection, kind, stream, after, PAGE).await?;
+        keys.open(connection, &mut events).await?;
         let Some(last) = events.last() else { return Ok(()) };
         after = last.sequence;
         for event in &events {
@@ -71,10 +79,16 @@ fn print_event(event: &RawEvent, json: bool) {
     }
 }
 
-async fn state_at<A: Aggregate>(connection: &mut PgConnection, stream: &str, at: &At) -> anyhow::Result<Value> {
+async fn state_at<A: Aggregate>(
+    connection: &mut PgConnection,
+    keys: &KeyRing,
+    stream: &str,
+    at: &At,
+) -> anyhow::Result<Value> {
     let (mut aggregate, mut after) = (A::default(), 0);
     loop {
-        let events = read_stream(connection, A::TYPE, stream, after, PAGE).await?;
+        let mut events = read_stream(connection, A::TYPE, stream, after, PAGE).await?;
+        keys.open(connection, &mut events).await?;
         let Some(last) = events.last() else { break };
         after = last.sequence;
         for event in &events {

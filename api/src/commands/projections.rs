@@ -1,6 +1,9 @@
 //! `flowbot projections`.
 
+use std::sync::Arc;
+
 use application::projections::{Projections, RebuildProgress};
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use sqlx::PgPool;
 
@@ -10,8 +13,8 @@ use crate::compose::workers;
 ///
 /// # Errors
 /// The database.
-pub async fn run(pool: &PgPool) -> anyhow::Result<()> {
-    let projections = workers::projections();
+pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>) -> anyhow::Result<()> {
+    let projections = workers::projections(keys);
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     infrastructure::event_store::waiter::register(pool, &names).await?;
     say!(

@@ -1,12 +1,14 @@
 //! `flowbot rebuild`: asks for it, and helps with it. Works beside servers and without one.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use application::error::AppError;
 use application::projections::{ProjectionView, Projections};
 use indicatif::{ProgressBar, ProgressStyle};
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::waiter;
@@ -25,8 +27,8 @@ const LOOKS_A_LINE: u32 = 20;
 ///
 /// # Errors
 /// There is no such projection, or its rebuild halted or was paused.
-pub async fn run(pool: &PgPool, name: &str) -> anyhow::Result<()> {
-    let projections = workers::projections();
+pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>, name: &str) -> anyhow::Result<()> {
+    let projections = workers::projections(keys);
     let all: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     let names: Vec<&str> = all.iter().copied().filter(|it| name == "all" || *it == name).collect();
     if names.is_empty() {

@@ -25,7 +25,7 @@ pub async fn bind(options: &Options) -> anyhow::Result<(Config, Bound)> {
 /// It cannot start.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let (config, listener) = bind(options).await?;
-    let database = Database::migrated(&config).await?;
+    let database = Database::guarded(&config).await?;
     // Whatever becomes of it, the private server is not left behind.
     let ended = serve(&config, &database, listener).await;
     database.close().await;

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::Commands;
+use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
 use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
-use application::flows::ports::FlowLibrary;
+use application::flows::ports::{FlowLibrary, FlowReader};
+use application::flows::what_if::WhatIf;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::time::{Clock, NewId};
@@ -21,6 +23,7 @@ use domain::flow::Flow;
 use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
@@ -28,10 +31,13 @@ use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
+use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
+use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
+use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
@@ -55,6 +61,8 @@ pub struct Grounds {
     pub ids: Arc<dyn NewId>,
     /// The master key.
     pub key: [u8; 32],
+    /// What seals under it.
+    pub secrets: SecretBox,
     /// This process among the nodes.
     pub node: Uuid,
 }
@@ -65,6 +73,8 @@ pub struct Adapters {
     pub app: App,
     /// Wakes workers.
     pub pokes: Arc<Pokes>,
+    /// The keys of contacts.
+    pub keys: Arc<KeyRing>,
     /// Where projections stand.
     pub checkpoints: Arc<Checkpoints>,
     /// The journal grew.
@@ -92,22 +102,24 @@ impl Pause for Sleep {
 
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
-    let Grounds { pool, clock, ids, key, node } = grounds;
+    let Grounds { pool, clock, ids, key, secrets, node } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
+    let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let flow_commands: Arc<dyn Commands<Flow>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
-        Arc::new(PgCommands::new(pool.clone(), appender.clone(), Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
-        Arc::new(PgCommands::new(pool.clone(), appender, Arc::clone(&pokes)));
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
-    let lines = Arc::new(PgLines::new(pool.clone(), SecretBox::new(key)));
+    let lines = Arc::new(PgLines::new(pool.clone(), secrets.clone()));
     let directory: Arc<dyn LineDirectory> = lines.clone();
     let contacts = Arc::new(PgContacts::new(pool.clone()));
     let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
+    let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
     let users = Arc::new(PgUsers::new(pool.clone()));
 
     let decisions = Arc::new(RunDecisions {
@@ -126,6 +138,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     });
     let leads = Arc::new(Leads {
         commands: lead_commands,
+        contacts: contacts.clone(),
         reader: Arc::new(PgLeadReader { pool: pool.clone() }),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
@@ -145,7 +158,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let erasure = Erasure {
+        conversations: Arc::clone(&conversation_commands),
+        leads: Arc::clone(&leads.commands),
+        data: Arc::new(PgPersonalData { pool: pool.clone(), projections: projections(&keys) }),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = App {
+        erasure,
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -154,14 +175,14 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         },
-        flows: Flows {
-            commands: flow_commands,
-            reader: Arc::new(PgFlowReader { pool: pool.clone() }),
-            library,
-            catch_up,
-            clock,
-            ids,
+        what_if: WhatIf {
+            reader: Arc::clone(&flow_reader),
+            library: Arc::clone(&library),
+            runs: Arc::new(PgRecordedRuns { pool: pool.clone(), keys: Arc::clone(&keys) }),
+            lines: Arc::clone(&directory),
+            clock: Arc::clone(&clock),
         },
+        flows: Flows { commands: flow_commands, reader: flow_reader, library, catch_up, clock, ids },
         triggers: Triggers {
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
@@ -172,10 +193,11 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         conversations,
         leads,
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
-        projections: Arc::new(PgProjections::new(pool.clone(), projections())),
+        projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
+        idempotency: Arc::new(PgIdempotency::new(pool.clone(), secrets.clone(), key)),
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters { app, keys, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use infrastructure::embedded_postgres::{self, DATABASE, EmbeddedPostgres};
+use infrastructure::event_store::guard;
 use infrastructure::postgres::migrations;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
@@ -56,6 +57,19 @@ impl Database {
         if let Err(error) = migrations::migrate(&database.pool).await {
             database.close().await;
             return Err(error).context("a migration failed");
+        }
+        Ok(database)
+    }
+
+    /// As [`Database::migrated`], with a log that was written there: what everything starts with.
+    ///
+    /// # Errors
+    /// There is no database to be had, a migration fails, or the log was restored and nobody has adopted it.
+    pub async fn guarded(config: &Config) -> anyhow::Result<Self> {
+        let database = Self::migrated(config).await?;
+        if let Err(refused) = guard::check(&database.pool).await {
+            database.close().await;
+            return Err(refused.into());
         }
         Ok(database)
     }

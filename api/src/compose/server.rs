@@ -7,7 +7,6 @@ use anyhow::Context;
 use application::time::{Clock, NewId};
 use infrastructure::clock::{RandomIds, SystemClock};
 use infrastructure::sandbox::{MetaSandbox, SandboxConfig};
-use infrastructure::security::master_key::load_or_create_secret_key;
 use infrastructure::security::ports::Argon2Passwords;
 use poem::{EndpointExt, Route, Server};
 use sqlx::PgPool;
@@ -19,6 +18,7 @@ use crate::app::App;
 use crate::compose::adapters::{self, Grounds};
 use crate::compose::listener::Bound;
 use crate::compose::{health, workers};
+use crate::compose::{master_key, secret_box};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
 use crate::openapi;
@@ -68,12 +68,9 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
         tracing::warn!("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this release exports no traces yet");
     }
     let Setting { pool, clock, ids, limits } = setting;
-    let key = match &config.secret_key {
-        Some(key) => *key.expose(),
-        None => load_or_create_secret_key(&config.data_dir)?,
-    };
+    let key = master_key(config)?;
     let node = ids.new_id();
-    let grounds = Grounds { pool, clock, ids, key, node };
+    let grounds = Grounds { pool, clock, ids, key, secrets: secret_box(config, &key), node };
     let adapters = adapters::build(&grounds, config, limits);
     let password = config.admin_password.as_ref().map(|it| it.expose().clone());
     let made = adapters.users.ensure_admin(

@@ -7,6 +7,7 @@ use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::leads::views::LeadView;
 use infrastructure::channels::whatsapp::send::WhatsApp;
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::waiter;
@@ -18,6 +19,9 @@ use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::retention;
+use infrastructure::security::rotation;
+use infrastructure::security::secret_box::SecretBox;
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,13 +29,13 @@ use crate::compose::adapters::{Adapters, Grounds};
 use crate::config::{MetaConfig, Roles};
 
 /// Every projection.
-pub fn projections() -> Vec<Arc<dyn Projection>> {
+pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
     vec![
-        Arc::new(DocumentProjection::<FlowView>::new()),
-        Arc::new(DocumentProjection::<FlowVersionView>::new()),
-        Arc::new(DocumentProjection::<ConversationView>::new()),
-        Arc::new(DocumentProjection::<MessageView>::new()),
-        Arc::new(DocumentProjection::<LeadView>::new()),
+        Arc::new(DocumentProjection::<FlowView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<FlowVersionView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<ConversationView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<MessageView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<LeadView>::new(Arc::clone(keys))),
     ]
 }
 
@@ -47,7 +51,7 @@ pub async fn start(
     stop: &CancellationToken,
 ) -> Result<TaskTracker, sqlx::Error> {
     let tasks = TaskTracker::new();
-    let projections = projections();
+    let projections = projections(&adapters.keys);
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
     waiter::register(&grounds.pool, &names).await?;
     nodes::beat(&grounds.pool, grounds.node).await?;
@@ -72,6 +76,9 @@ pub async fn start(
     }
     if roles.worker {
         tasks.spawn(retention::run(grounds.pool.clone(), stop.clone()));
+        if grounds.secrets.is_rotating() {
+            tasks.spawn(rotate(grounds.pool.clone(), grounds.secrets.clone()));
+        }
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
         let outbox = Arc::new(Outbox {
             pool: grounds.pool.clone(),
@@ -96,4 +103,14 @@ pub async fn start(
     }
     tasks.close();
     Ok(tasks)
+}
+
+/// Seals again what the former master key sealed.
+async fn rotate(pool: PgPool, secrets: SecretBox) {
+    match rotation::rotate(&pool, &secrets).await {
+        Ok(values) => {
+            tracing::info!(values, "All is sealed under the present master key; the former is not needed any more");
+        }
+        Err(error) => tracing::error!(%error, "Not everything is sealed under the present master key"),
+    }
 }

@@ -50,12 +50,37 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The event store as a whole
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// People, without the API
     User {
         /// What to do with them.
         #[command(subcommand)]
         command: UserCommand,
     },
+}
+
+/// What can be done with the event store.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// Accept a log that was restored from another cluster or database
+    Adopt(AdoptOptions),
+}
+
+/// What becomes of the messages that wait in a restored log, and of the timers and webhooks that lead to more. One of
+/// them has to be said when there are any.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AdoptOptions {
+    /// Send what waits: this copy takes the place of the original
+    #[arg(long, conflicts_with = "drop_outbox")]
+    pub keep_outbox: bool,
+    /// Send nothing of it: the original lives on. Messages become dead letters, timers and webhooks are put aside
+    #[arg(long)]
+    pub drop_outbox: bool,
 }
 
 /// What can be done with people.
@@ -131,6 +156,9 @@ pub struct Options {
     /// 32 bytes in base64 that wrap secrets and sign sessions [default: generated once]
     #[arg(long, env = "FLOWBOT_SECRET_KEY", global = true, hide_env_values = true)]
     pub secret_key: Option<Secret<String>>,
+    /// The master key before a rotation: everything sealed under it is sealed again [default: none]
+    #[arg(long, env = "FLOWBOT_FORMER_SECRET_KEY", global = true, hide_env_values = true)]
+    pub former_secret_key: Option<Secret<String>>,
     /// Name of the first administrator [default: admin]
     #[arg(long, env = "FLOWBOT_ADMIN_USERNAME", global = true)]
     pub admin_username: Option<String>,

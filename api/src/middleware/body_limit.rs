@@ -44,17 +44,22 @@ impl<E: Endpoint> Endpoint for Limited<E> {
     }
 }
 
-fn bytes_max(path: &str) -> usize {
+/// Bytes the body of a request to this path has at most.
+pub fn bytes_max(path: &str) -> usize {
     if path.starts_with("/api/webhook/") { WEBHOOK_BYTES_MAX } else { BODY_BYTES_MAX }
 }
 
 /// A body without a length, read to its end.
 async fn read(body: Body, most: usize) -> Result<Body, ApiError> {
-    let bytes = body.into_bytes_limit(most).await;
-    bytes.map(Body::from_bytes).map_err(|error| match error {
+    body.into_bytes_limit(most).await.map(Body::from_bytes).map_err(refusal)
+}
+
+/// What a body that cannot be read is answered.
+pub fn refusal(error: ReadBodyError) -> ApiError {
+    match error {
         ReadBodyError::PayloadTooLarge => ApiError::too_large(),
         error => ApiError::invalid("invalid_request", format!("the request body cannot be read: {error}")),
-    })
+    }
 }
 
 #[cfg(test)]

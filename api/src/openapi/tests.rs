@@ -41,6 +41,25 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
 }
 
 #[test]
+fn every_change_may_be_sent_again_or_says_nothing_of_it() {
+    let mut without = Vec::new();
+    for (method, path, operation) in all(&described()) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let takes = parameters.filter(|it| it["name"] == "Idempotency-Key").count();
+        if method == "get" || takes == 0 {
+            assert_eq!(takes, 0, "{method} {path}");
+            without.extend((method != "get").then(|| text(&operation, "operationId").to_owned()));
+            continue;
+        }
+        let refused = text(&operation["responses"]["409"], "description").to_owned();
+        assert!(takes == 1 && refused.contains("idempotency_in_progress"), "{method} {path}");
+        assert!(operation["responses"]["400"]["content"].is_object(), "{method} {path}");
+    }
+    without.sort_unstable();
+    assert_eq!(without, ["createApiToken", "login", "logout", "receiveWhatsappWebhook", "rotateApiKey"]);
+}
+
+#[test]
 fn every_way_to_prove_who_calls_is_described() {
     let document = described();
     let known: HashSet<&str> =

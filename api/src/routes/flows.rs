@@ -1,6 +1,7 @@
 //! `GET,POST /api/flows`, `GET,PUT,DELETE /api/flows/{id}`.
 
 pub mod versions;
+pub mod what_if;
 
 use std::sync::Arc;
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::conversation::Conversation;
-use domain::conversation::command::{ConversationCommand, DeliveryNews, Participants};
+use domain::conversation::command::{ConversationCommand, DeliveryNews, Participants, Surroundings};
 use domain::conversation::error::ConversationError;
 use domain::shared::channel::{Address, Channel};
-use domain::shared::ids::{ConversationId, MessageId, StreamId};
+use domain::shared::ids::{ContactId, ConversationId, MessageId, StreamId};
 use domain::shared::inbound::InboundMessage;
 use serde_json::Value;
 
 use crate::actor::{Actor, Cause};
 use crate::channels::{InboundItem, Sender, StatusNews};
-use crate::commands::{Along, CommandError, Commands, Conclude, Once, SentMessages};
+use crate::commands::{Along, CommandError, Commands, Conclude, Once, Reached, SentMessages};
+use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::{Contacts, LineDirectory, LineFacts};
 use crate::conversations::runs::RunDecisions;
 use crate::error::AppResult;
@@ -99,21 +100,39 @@ impl Inbound {
     ) -> AppResult<Taken> {
         message.sent_at = refined(message.sent_at, self.decisions.now());
         let channel = Channel::Whatsapp;
-        let contact_id = self.contacts.resolve(line.tenant, channel, &sender.address).await?;
-        let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
-        let along = Along { once: vec![Once::inbound(&message.provider_message_id)], ..Along::default() };
         let around = self.decisions.surroundings(line, sender.address.phone.as_ref()).await?;
+        let cause = Cause { actor: Actor::Customer, ..cause.clone() };
+        let contact = self.contacts.resolve(line.tenant, channel, &sender.address).await?;
+        match self.receive(line, contact, &sender, &message, &around, &cause).await {
+            Err(error) if is_erased(&error) => {
+                let contact = anew(&*self.contacts, line.tenant, channel, &sender.address).await?;
+                done(self.receive(line, contact, &sender, &message, &around, &cause).await)
+            }
+            received => done(received),
+        }
+    }
+
+    async fn receive(
+        &self,
+        line: &LineFacts,
+        contact_id: ContactId,
+        sender: &Sender,
+        message: &InboundMessage,
+        around: &Surroundings,
+        cause: &Cause,
+    ) -> Result<Reached, CommandError<ConversationError>> {
+        let along = Along { once: vec![Once::inbound(&message.provider_message_id)], ..Along::default() };
         let participants = Participants {
             contact_id,
-            channel,
+            channel: Channel::Whatsapp,
             line: line.phone_number_id.clone(),
-            address: sender.address,
-            name: sender.name,
+            address: sender.address.clone(),
+            name: sender.name.clone(),
         };
+        let (message, around) = (message.clone(), around.clone());
         let command = ConversationCommand::Receive { participants, message, around };
-        let cause = Cause { actor: Actor::Customer, ..cause.clone() };
-        let stream = StreamId::new(line.tenant, conversation.0);
-        done(self.decisions.run(&stream, &cause, command, along).await)
+        let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
+        self.decisions.run(&StreamId::new(line.tenant, conversation.0), cause, command, along).await
     }
 
     async fn status(&self, line: &LineFacts, news: StatusNews, cause: &Cause) -> AppResult<Taken> {
@@ -157,7 +176,7 @@ impl Inbound {
         let stream = StreamId::new(line.tenant, conversation.0);
         match self.commands.run(&stream, cause, command, Along::default()).await {
             // A contact that never wrote has no conversation; its identifiers are linked all the same.
-            Err(CommandError::Rule(ConversationError::NotFound)) => Ok(Taken::Done),
+            Err(CommandError::Rule(ConversationError::NotFound | ConversationError::ContactErased)) => Ok(Taken::Done),
             other => done(other),
         }
     }

@@ -116,7 +116,8 @@ impl Document for MessageView {
             | ConversationEvent::Claimed { .. }
             | ConversationEvent::Released { .. }
             | ConversationEvent::Closed { .. }
-            | ConversationEvent::Reopened { .. } => None,
+            | ConversationEvent::Reopened { .. }
+            | ConversationEvent::ContactErased { .. } => None,
         }
     }
 
@@ -131,7 +132,7 @@ impl Document for MessageView {
                         message.location.as_ref().map(|place| json!(place)).or_else(|| message.raw.clone())
                     });
                 self.status = "received".to_owned();
-                self.provider_message_id = Some(message.provider_message_id.clone());
+                self.provider_message_id = Some(message.provider_message_id.clone()).filter(|id| !id.is_empty());
                 self.at = Stamp(message.sent_at);
             }
             ConversationEvent::MessageQueued { message_id, author, run_id, content, at, .. } => {
@@ -151,7 +152,7 @@ impl Document for MessageView {
                 self.error = Some(MessageError { code: 0, class: reason.to_string(), title, details: None });
             }
             ConversationEvent::MessageSent { provider_message_id, possible_duplicate, at, .. } => {
-                self.provider_message_id = Some(provider_message_id.clone());
+                self.provider_message_id = Some(provider_message_id.clone()).filter(|id| !id.is_empty());
                 self.possible_duplicate = *possible_duplicate;
                 self.reach(DeliveryStatus::Sent, Stamp(*at));
             }
@@ -182,7 +183,7 @@ impl MessageView {
 
     fn show(&mut self, content: &OutboundContent) {
         self.kind = content.kind().to_owned();
-        self.text = content.preview();
+        self.text = content.preview().filter(|text| !text.is_empty());
         self.media = match content {
             OutboundContent::Text { .. } | OutboundContent::Reaction { .. } => None,
             OutboundContent::Media { .. }

@@ -57,6 +57,8 @@ pub trait ConversationReader: Send + Sync {
 pub trait Contacts: Send + Sync {
     /// The contact with any of these identifiers; a new one when none is known. Learns the others.
     async fn resolve(&self, tenant: TenantId, channel: Channel, address: &Address) -> AppResult<ContactId>;
+    /// Forgets what this node remembers of an address: its contact was erased elsewhere.
+    fn forget(&self, tenant: TenantId, channel: Channel, address: &Address);
     /// `to` reaches whoever `from` reached.
     async fn link(&self, tenant: TenantId, channel: Channel, from: &Address, to: &Address) -> AppResult<ContactId>;
 }

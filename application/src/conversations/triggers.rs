@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::conversation::Conversation;
-use domain::conversation::command::{ConversationCommand, Participants, PublishedFlow, RunRequest};
+use domain::conversation::command::{ConversationCommand, Participants, PublishedFlow, RunRequest, Surroundings};
+use domain::conversation::error::ConversationError;
 use domain::conversation::event::TriggerKind;
 use domain::flow::graph::NodeId;
 use domain::flow::nodes::Trigger;
@@ -16,12 +17,13 @@ use domain::shared::phone::Phone;
 use serde_json::{Map, Value};
 
 use crate::actor::Cause;
-use crate::commands::Along;
+use crate::commands::{Along, CommandError, Reached};
+use crate::contacts::{anew, is_erased};
 use crate::conversations::Conversations;
 use crate::conversations::message_view::MessageView;
 use crate::conversations::ports::{Contacts, LineDirectory};
 use crate::conversations::runs::RunDecisions;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, OUTCOME_UNKNOWN};
 use crate::leads::Leads;
 
 /// What `POST /api/webhook/outbound` asks for.
@@ -159,7 +161,11 @@ impl Triggers {
         let name = text("name").or_else(|| text("customerName"));
         if trigger == TriggerKind::LeadApi {
             let facts = lead_facts(&variables, name.clone());
-            self.leads.record(tenant, cause, phone.clone(), facts, Along::default()).await?;
+            match self.leads.record(tenant, cause, phone.clone(), facts, Along::default()).await {
+                // The request came again after a process died on it; the run may still be missing.
+                Err(AppError::Conflict { code: OUTCOME_UNKNOWN, .. }) => {}
+                told => drop(told?),
+            }
         }
         let line = text("phoneNumberId");
         let request = RunRequest {
@@ -199,19 +205,28 @@ impl Triggers {
         let line = self.lines.choose(tenant, line).await?;
         let line = line.ok_or_else(|| AppError::invalid("the account has no such WhatsApp line"))?;
         let address = Address::of_phone(phone.clone());
-        let contact_id = self.contacts.resolve(tenant, Channel::Whatsapp, &address).await?;
-        let conversation = Conversation::id_of(tenant, &line.phone_number_id, contact_id);
         let mut around = self.decisions.surroundings(&line, Some(&phone)).await?;
         if around.lead.is_none() && request.flow.reads_lead {
             around.lead = Some(self.decisions.lead(tenant, &phone).await?);
         }
         let run = RunId::derive(around.seed, "run");
         let variables = request.variables.keys().cloned().collect();
-        let participants =
-            Participants { contact_id, channel: Channel::Whatsapp, line: line.phone_number_id, address, name };
-        let command = ConversationCommand::StartRun { participants, request: Box::new(request), around };
-        let stream = StreamId::new(tenant, conversation.0);
-        let reached = self.decisions.run(&stream, cause, command, Along::default()).await?;
+        let channel = Channel::Whatsapp;
+        let participants = |contact_id| Participants {
+            contact_id,
+            channel,
+            line: line.phone_number_id.clone(),
+            address: address.clone(),
+            name: name.clone(),
+        };
+        let contact = self.contacts.resolve(tenant, channel, &address).await?;
+        let (conversation, reached) = match self.begin(tenant, cause, participants(contact), &request, &around).await {
+            Err(error) if is_erased(&error) => {
+                let contact = anew(&*self.contacts, tenant, channel, &address).await?;
+                self.begin(tenant, cause, participants(contact), &request, &around).await?
+            }
+            begun => begun?,
+        };
         self.conversations.caught_up(reached).await;
         let first = if wait_for_first {
             let reader = &self.conversations.reader;
@@ -224,6 +239,21 @@ impl Triggers {
             None
         };
         Ok(Started { conversation, variables, first })
+    }
+
+    async fn begin(
+        &self,
+        tenant: TenantId,
+        cause: &Cause,
+        participants: Participants,
+        request: &RunRequest,
+        around: &Surroundings,
+    ) -> Result<(ConversationId, Reached), CommandError<ConversationError>> {
+        let conversation = Conversation::id_of(tenant, &participants.line, participants.contact_id);
+        let (request, around) = (Box::new(request.clone()), around.clone());
+        let command = ConversationCommand::StartRun { participants, request, around };
+        let stream = StreamId::new(tenant, conversation.0);
+        Ok((conversation, self.decisions.run(&stream, cause, command, Along::default()).await?))
     }
 }
 

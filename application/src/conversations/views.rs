@@ -2,6 +2,7 @@
 
 use domain::conversation::Conversation;
 use domain::conversation::event::ConversationEvent;
+use domain::flow::run::Variables;
 use domain::shared::channel::Address;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,7 +128,8 @@ impl Document for ConversationView {
             }
             ConversationEvent::MessageQueued { content, .. } => {
                 self.count(|counts| counts.queued += 1);
-                self.last_message = content.preview().or_else(|| Some(content.kind().to_owned()));
+                let said = content.preview().filter(|text| !text.is_empty());
+                self.last_message = said.or_else(|| Some(content.kind().to_owned()));
             }
             ConversationEvent::MessageSent { .. } => self.count(|counts| counts.sent += 1),
             ConversationEvent::MessageDelivered { .. } => self.count(|counts| counts.delivered += 1),
@@ -146,6 +148,14 @@ impl Document for ConversationView {
             ConversationEvent::Released { .. } => self.change_hands(None, self.status == "closed"),
             ConversationEvent::Closed { .. } => self.change_hands(None, true),
             ConversationEvent::Reopened { .. } => self.change_hands(self.claimed_by, false),
+            ConversationEvent::ContactErased { .. } => {
+                self.change_hands(None, true);
+                (self.wa_phone_number, self.wa_user_id) = (None, None);
+                (self.customer_name, self.last_message) = (None, None);
+                if let Some(run) = &mut self.flow_run {
+                    run.variables = Value::Object(Variables::new());
+                }
+            }
         }
         self.last_activity_at = self.last_activity_at.max(Stamp(recorded.event.at()));
         true

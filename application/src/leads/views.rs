@@ -16,8 +16,10 @@ use crate::time::Stamp;
 pub struct LeadView {
     /// Its id.
     pub id: Uuid,
-    /// Its phone in E.164.
-    pub phone: String,
+    /// The contact it is; `DELETE /api/contacts/{id}/personal-data` takes this id.
+    pub contact_id: Option<Uuid>,
+    /// Its phone in E.164; absent once the contact was erased.
+    pub phone: Option<String>,
     /// Name.
     pub name: Option<String>,
     /// E-mail address.
@@ -40,7 +42,8 @@ impl Default for LeadView {
     fn default() -> Self {
         Self {
             id: Uuid::nil(),
-            phone: String::new(),
+            contact_id: None,
+            phone: None,
             name: None,
             email: None,
             source: None,
@@ -63,10 +66,18 @@ impl Document for LeadView {
 
     fn apply(&mut self, recorded: &Recorded<LeadEvent>) -> bool {
         match &recorded.event {
-            LeadEvent::Captured { lead_id, phone, source, at } => {
-                (self.id, self.phone, self.source) = (lead_id.0, phone.to_string(), source.clone());
-                (self.created_at, self.updated_at) = (Stamp(*at), Stamp(*at));
+            LeadEvent::Captured { lead_id, contact_id, phone, source, at } => {
+                *self = Self {
+                    id: lead_id.0,
+                    contact_id: contact_id.map(|contact| contact.0),
+                    phone: phone.as_ref().map(ToString::to_string),
+                    source: source.clone(),
+                    created_at: Stamp(*at),
+                    updated_at: Stamp(*at),
+                    ..Self::default()
+                };
             }
+            LeadEvent::ContactIdentified { contact_id, .. } => self.contact_id = Some(contact_id.0),
             LeadEvent::FieldsChanged { name, email, fields, at } => {
                 self.name = name.clone().or(self.name.take());
                 self.email = email.clone().or(self.email.take());
@@ -81,6 +92,16 @@ impl Document for LeadView {
                 self.tags.retain(|tag| !removed.contains(tag));
                 self.tags.extend(added.iter().cloned());
                 self.updated_at = Stamp(*at);
+            }
+            LeadEvent::ContactErased { at } => {
+                *self = Self {
+                    id: self.id,
+                    contact_id: self.contact_id,
+                    status: std::mem::take(&mut self.status),
+                    created_at: self.created_at,
+                    updated_at: Stamp(*at),
+                    ..Self::default()
+                };
             }
         }
         true

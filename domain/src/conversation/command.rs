@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::conversation::event::TriggerKind;
+use crate::flow::drawflow;
 use crate::flow::graph::{NodeId, SharedGraph};
-use crate::flow::run::Variables;
+use crate::flow::run::{EXPIRES_AFTER_SEC, Variables};
+use crate::flow::validation::Problem;
 use crate::shared::channel::{Address, Channel};
 use crate::shared::content::{OutboundContent, TemplateContent};
 use crate::shared::delivery::DeliveryStatus;
@@ -45,6 +47,21 @@ pub struct PublishedFlow {
     pub expires_after_sec: u32,
     /// Whether a node of it looks at `lead.*`, so that the lead must be read first.
     pub reads_lead: bool,
+}
+
+impl PublishedFlow {
+    /// Reads a flow's Drawflow JSON into what runs.
+    ///
+    /// # Errors
+    /// Every reason why the graph cannot run.
+    pub fn read(flow_id: FlowId, name: Arc<str>, version: u32, drawflow: &Value) -> Result<Self, Vec<Problem>> {
+        let graph = Arc::new(drawflow::read(drawflow)?.graph);
+        let said = drawflow.get("expiresAfterSec").and_then(Value::as_u64);
+        let said = said.and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        let expires_after_sec = said.unwrap_or(EXPIRES_AFTER_SEC);
+        let reads_lead = drawflow.to_string().contains("lead");
+        Ok(Self { flow_id, name, version, graph, expires_after_sec, reads_lead })
+    }
 }
 
 /// The flows a decision may look into. When the waiting run is pinned to a version that is not here, the
@@ -186,6 +203,11 @@ pub enum ConversationCommand {
         by: UserId,
         /// The version the person saw; another one is a lost race.
         expected_version: Option<u32>,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// Forget the contact.
+    Erase {
         /// Now.
         at: DateTime<Utc>,
     },

@@ -12,6 +12,19 @@ use crate::shared::ids::UserId;
 
 impl Decide for Conversation {
     fn decide(&self, command: ConversationCommand) -> Result<Vec<ConversationEvent>, ConversationError> {
+        if self.0.as_ref().is_some_and(|begun| begun.erased) {
+            return match command {
+                // News of what was sent before finds nothing to change.
+                ConversationCommand::Timer { .. }
+                | ConversationCommand::Delivery { .. }
+                | ConversationCommand::Erase { .. } => Ok(vec![]),
+                ConversationCommand::Receive { .. }
+                | ConversationCommand::StartRun { .. }
+                | ConversationCommand::Reply { .. }
+                | ConversationCommand::Handle { .. }
+                | ConversationCommand::ChangeAddress { .. } => Err(ConversationError::ContactErased),
+            };
+        }
         match command {
             ConversationCommand::Receive { participants, message, around } => {
                 self.receive(participants, message, &around)
@@ -26,6 +39,10 @@ impl Decide for Conversation {
             }
             ConversationCommand::Handle { handling, by, expected_version, at } => {
                 self.begun()?.handle(handling, by, expected_version, at)
+            }
+            ConversationCommand::Erase { at } => {
+                let stopped = self.begun()?.stop_run(at);
+                Ok(stopped.into_iter().chain([ConversationEvent::ContactErased { at }]).collect())
             }
             ConversationCommand::ChangeAddress { address, at } => {
                 let begun = self.begun()?;

@@ -16,36 +16,41 @@ impl Conversation {
         news: DeliveryNews,
         around: &Surroundings,
     ) -> Result<Vec<ConversationEvent>, ConversationError> {
-        let begun = self.begun()?;
-        let Some(known) = begun.outbound.iter().find(|it| it.id == news.message_id) else {
-            return Ok(vec![]);
-        };
-        let DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at } = news;
         let mut draft = Draft::of(self);
+        let accepted = news.status != DeliveryStatus::Failed;
+        if draft.learn(news)? {
+            draft.advance_run(&Input::Delivery(accepted), None, around)?;
+        }
+        Ok(draft.events)
+    }
+}
+
+impl Draft {
+    /// Takes in what is new of a message it knows; true when the run waits for just that.
+    pub(super) fn learn(&mut self, news: DeliveryNews) -> Result<bool, ConversationError> {
+        let (begun, before) = (self.begun()?, self.events.len());
+        let Some(known) = begun.outbound.iter().find(|it| it.id == news.message_id).cloned() else {
+            return Ok(false);
+        };
+        let wait = begun.run.as_ref().and_then(|run| run.wait.as_ref());
+        let awaited =
+            begun.run_message == Some(news.message_id) && wait.is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
+        let DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at } = news;
         if let Some(provider_message_id) = provider_message_id.filter(|_| !known.identified) {
-            draft.emit(ConversationEvent::MessageSent { message_id, provider_message_id, possible_duplicate, at });
+            self.emit(ConversationEvent::MessageSent { message_id, provider_message_id, possible_duplicate, at });
         }
         if known.status.advances_to(status) {
             match status {
                 DeliveryStatus::Queued | DeliveryStatus::Sent => {}
-                DeliveryStatus::Delivered => draft.emit(ConversationEvent::MessageDelivered { message_id, at }),
-                DeliveryStatus::Read => draft.emit(ConversationEvent::MessageRead { message_id, at }),
+                DeliveryStatus::Delivered => self.emit(ConversationEvent::MessageDelivered { message_id, at }),
+                DeliveryStatus::Read => self.emit(ConversationEvent::MessageRead { message_id, at }),
                 DeliveryStatus::Failed => {
                     let error = error.unwrap_or_else(unexplained);
-                    draft.emit(ConversationEvent::MessageFailed { message_id, error, at });
+                    self.emit(ConversationEvent::MessageFailed { message_id, error, at });
                 }
             }
         }
-        let awaited = begun.run_message == Some(message_id)
-            && begun
-                .run
-                .as_ref()
-                .and_then(|run| run.wait.as_ref())
-                .is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
-        if awaited && !draft.events.is_empty() {
-            draft.advance_run(&Input::Delivery(status != DeliveryStatus::Failed), None, around)?;
-        }
-        Ok(draft.events)
+        Ok(awaited && self.events.len() > before)
     }
 }
 

@@ -8,6 +8,9 @@ pub enum ConversationError {
     /// No such conversation.
     #[error("there is no such conversation")]
     NotFound,
+    /// The contact was erased; who writes from the same phone is another contact.
+    #[error("the contact was erased")]
+    ContactErased,
     /// More than 24 hours since the customer's last message: only a template may go out.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,

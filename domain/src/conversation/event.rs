@@ -129,6 +129,8 @@ pub enum ConversationEvent {
     Closed { by: UserId, at: DateTime<Utc> },
     /// It goes on; by itself when the customer wrote again.
     Reopened { by: Option<UserId>, at: DateTime<Utc> },
+    /// The contact asked to be forgotten: what the log held of them cannot be read any more.
+    ContactErased { at: DateTime<Utc> },
 }
 
 event_tags!(ConversationEvent {
@@ -151,6 +153,7 @@ event_tags!(ConversationEvent {
     Released = "conversation.released",
     Closed = "conversation.closed",
     Reopened = "conversation.reopened",
+    ContactErased = "conversation.contact_erased",
 });
 
 impl ConversationEvent {
@@ -175,7 +178,8 @@ impl ConversationEvent {
             | Self::Claimed { at, .. }
             | Self::Released { at, .. }
             | Self::Closed { at, .. }
-            | Self::Reopened { at, .. } => *at,
+            | Self::Reopened { at, .. }
+            | Self::ContactErased { at } => *at,
         }
     }
 }

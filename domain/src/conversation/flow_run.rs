@@ -40,16 +40,11 @@ impl Conversation {
         step: u32,
         around: &Surroundings,
     ) -> Result<Vec<ConversationEvent>, ConversationError> {
-        let Some(run) = self.begun()?.run.as_ref().filter(|run| run.id == run_id && run.step == step) else {
+        if !self.begun()?.run.as_ref().is_some_and(|run| run.id == run_id && run.step == step) {
             return Ok(vec![]);
-        };
-        let mut draft = Draft::of(self);
-        if run.wait.as_ref().and_then(|wait| wait.until).is_some_and(|until| until <= around.now) {
-            draft.advance_run(&Input::Timeout, None, around)?;
-        } else if run.expires_at <= around.now {
-            let at = around.now;
-            draft.emit(ConversationEvent::FlowRunEnded { run_id, outcome: Outcome::Expired, detail: None, at });
         }
+        let mut draft = Draft::of(self);
+        draft.wake(around)?;
         Ok(draft.events)
     }
 }
@@ -106,8 +101,18 @@ impl Draft {
         self.unit(&flow.clone(), input, recorded, around)
     }
 
+    /// The clock reached the moment the run waits for, or the end of its time.
+    pub(super) fn wake(&mut self, around: &Surroundings) -> Result<(), ConversationError> {
+        let Some(run) = &self.begun()?.run else { return Ok(()) };
+        if run.wait.as_ref().and_then(|wait| wait.until).is_some_and(|until| until <= around.now) {
+            return self.advance_run(&Input::Timeout, None, around);
+        }
+        self.expire_run(around);
+        Ok(())
+    }
+
     /// One unit of work, in events.
-    fn unit(
+    pub(super) fn unit(
         &mut self,
         flow: &PublishedFlow,
         input: &Input<'_>,
@@ -117,7 +122,9 @@ impl Draft {
         let (at, begun) = (around.now, self.begun()?);
         let Some(run) = &begun.run else { return Ok(()) };
         let mut seen = run.clone();
-        let lead = around.lead.clone().filter(|lead| *lead != seen.scopes.lead);
+        // A lead that is gone is an empty one: null would read as nothing new.
+        let gone = |lead: Value| if lead.is_null() && !seen.scopes.lead.is_null() { json!({}) } else { lead };
+        let lead = around.lead.clone().map(gone).filter(|lead| *lead != seen.scopes.lead);
         if let Some(lead) = &lead {
             seen.scopes.lead.clone_from(lead);
         }
@@ -161,7 +168,7 @@ impl Draft {
         }
     }
 
-    fn wait_at(
+    pub(super) fn wait_at(
         &mut self,
         node: crate::flow::graph::NodeId,
         wait: Wait,
@@ -176,7 +183,7 @@ impl Draft {
     }
 
     /// Queues a flow's message, or records why not.
-    fn send(
+    pub(super) fn send(
         &mut self,
         run_id: RunId,
         content: OutboundContent,
@@ -220,7 +227,7 @@ impl Draft {
 }
 
 /// What became of a message a flow wanted.
-enum Sending {
+pub(super) enum Sending {
     Queued,
     HeldBack,
     RunEnded,

@@ -50,7 +50,7 @@ impl Begun {
         }
     }
 
-    fn stop_run(&self, at: DateTime<Utc>) -> Option<ConversationEvent> {
+    pub(super) fn stop_run(&self, at: DateTime<Utc>) -> Option<ConversationEvent> {
         let run = self.run.as_ref()?;
         Some(ConversationEvent::FlowRunEnded { run_id: run.id, outcome: Outcome::Stopped, detail: None, at })
     }

@@ -91,7 +91,7 @@ impl Draft {
         self.begin_run(request, around)
     }
 
-    fn expire_run(&mut self, around: &Surroundings) {
+    pub(super) fn expire_run(&mut self, around: &Surroundings) {
         let expired = self.state.0.as_ref().and_then(|it| it.run.as_ref()).filter(|run| run.expires_at <= around.now);
         if let Some(run_id) = expired.map(|run| run.id) {
             let at = around.now;
@@ -100,7 +100,7 @@ impl Draft {
     }
 }
 
-fn waits_for_reply(run: &Run) -> bool {
+pub(super) fn waits_for_reply(run: &Run) -> bool {
     run.wait.as_ref().is_some_and(|wait| wait.wait_for == WaitFor::Reply)
 }
 
@@ -137,7 +137,7 @@ impl ConversationCommand {
             | Self::Delivery { around, .. } => {
                 around.library.pinned = Some(flow);
             }
-            Self::Reply { .. } | Self::Handle { .. } | Self::ChangeAddress { .. } => {}
+            Self::Reply { .. } | Self::Handle { .. } | Self::ChangeAddress { .. } | Self::Erase { .. } => {}
         }
     }
 }

@@ -35,14 +35,15 @@ fn samples() -> Vec<(&'static str, Value)> {
     ]
 }
 
-type Plan = Vec<(usize, Vec<usize>)>;
+/// Nodes by sample, and where their exits lead.
+pub(crate) type Plan = Vec<(usize, Vec<usize>)>;
 
-fn plans() -> impl Strategy<Value = Plan> {
+pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     prop::collection::vec((0..samples().len(), prop::collection::vec(0..24_usize, 0..4)), 1..20)
 }
 
-/// A graph as planned, sound or not: cycles that never wait and lines that lead nowhere included.
-fn graph(plan: &Plan) -> Graph {
+/// The nodes of a graph as planned, sound or not: cycles that never wait and lines that lead nowhere included.
+pub(crate) fn nodes_of(plan: &Plan) -> BTreeMap<NodeId, Node> {
     let samples = samples();
     let node = |(index, (sample, targets)): (usize, &(usize, Vec<usize>))| {
         let (name, data) = &samples[*sample];
@@ -50,7 +51,11 @@ fn graph(plan: &Plan) -> Graph {
         let targets = kind.exits().into_iter().zip(targets).map(|(exit, to)| (exit, NodeId(to.to_string()))).collect();
         (NodeId(index.to_string()), Node { kind_name: (*name).to_owned(), kind, targets })
     };
-    Graph::new(plan.iter().enumerate().map(node).collect::<BTreeMap<_, _>>())
+    plan.iter().enumerate().map(node).collect()
+}
+
+fn graph(plan: &Plan) -> Graph {
+    Graph::new(nodes_of(plan))
 }
 
 fn export(plan: &Plan) -> Value {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use crate::shared::ids::LeadId;
+use crate::shared::ids::{ContactId, LeadId};
 use crate::shared::phone::Phone;
 
 /// What is told of a lead; absent parts stay as they are.
@@ -34,6 +34,8 @@ pub enum LeadCommand {
     Tell {
         /// Its id, by [`crate::lead::Lead::id_of`].
         id: LeadId,
+        /// The contact behind the phone.
+        contact: ContactId,
         /// Its phone.
         phone: Phone,
         /// The facts.
@@ -45,6 +47,13 @@ pub enum LeadCommand {
     Change {
         /// The facts.
         facts: LeadFacts,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// Forget the person.
+    Erase {
+        /// The contact; a lead that is another contact's by now is left alone.
+        contact: ContactId,
         /// Now.
         at: DateTime<Utc>,
     },

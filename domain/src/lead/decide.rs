@@ -9,14 +9,22 @@ use crate::lead::command::{LeadCommand, LeadFacts};
 use crate::lead::error::LeadError;
 use crate::lead::event::LeadEvent;
 use crate::lead::{KnownLead, Lead};
+use crate::personal::Personal as _;
 
 impl Decide for Lead {
     fn decide(&self, command: LeadCommand) -> Result<Vec<LeadEvent>, LeadError> {
         match command {
-            LeadCommand::Tell { id, phone, facts, at } => match self {
+            LeadCommand::Tell { contact, facts, at, .. } if self.contact().is_none() && self.known().is_some() => {
+                let identified = LeadEvent::ContactIdentified { contact_id: contact, at };
+                let changes = self.known().ok_or(LeadError::NotFound)?.change(facts, at)?;
+                Ok(std::iter::once(identified).chain(changes).collect())
+            }
+            LeadCommand::Tell { id, contact, phone, facts, at } => match self {
                 Self::Known(lead) => lead.change(facts, at),
-                Self::Absent => {
-                    let captured = LeadEvent::Captured { lead_id: id, phone, source: facts.source.clone(), at };
+                Self::Erased(erased) if *erased == contact => Err(LeadError::ContactErased),
+                Self::Absent | Self::Erased(_) => {
+                    let (contact_id, phone, source) = (Some(contact), Some(phone), facts.source.clone());
+                    let captured = LeadEvent::Captured { lead_id: id, contact_id, phone, source, at };
                     let mut lead = Self::Absent;
                     lead.apply(captured.clone());
                     let mut events = vec![captured];
@@ -25,6 +33,10 @@ impl Decide for Lead {
                 }
             },
             LeadCommand::Change { facts, at } => self.known().ok_or(LeadError::NotFound)?.change(facts, at),
+            LeadCommand::Erase { contact, at } => {
+                let theirs = self.known().is_some_and(|lead| lead.contact_id == Some(contact));
+                Ok(theirs.then_some(LeadEvent::ContactErased { at }).into_iter().collect())
+            }
         }
     }
 }
@@ -112,7 +124,7 @@ fn is_email(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shared::ids::{LeadId, TenantId};
+    use crate::shared::ids::{ContactId, LeadId, TenantId};
     use crate::shared::phone::Phone;
     use cqrs_es::test::TestFramework;
 
@@ -131,7 +143,16 @@ mod tests {
     }
 
     fn captured() -> LeadEvent {
-        LeadEvent::Captured { lead_id: id(), phone: phone(), source: Some("website".into()), at: at() }
+        let (contact_id, phone, source) = (Some(contact(1)), Some(phone()), Some("website".into()));
+        LeadEvent::Captured { lead_id: id(), contact_id, phone, source, at: at() }
+    }
+
+    fn contact(n: u128) -> ContactId {
+        ContactId(uuid::Uuid::from_u128(n))
+    }
+
+    fn tell(n: u128, facts: LeadFacts) -> LeadCommand {
+        LeadCommand::Tell { id: id(), contact: contact(n), phone: phone(), facts, at: at() }
     }
 
     fn status(to: &str) -> LeadFacts {
@@ -141,7 +162,7 @@ mod tests {
     #[test]
     fn the_first_word_captures_and_the_same_word_again_is_quiet() {
         let facts = LeadFacts { source: Some("website".into()), name: Some("Dana".into()), ..Default::default() };
-        let tell = LeadCommand::Tell { id: id(), phone: phone(), facts, at: at() };
+        let tell = tell(1, facts);
         let named =
             LeadEvent::FieldsChanged { name: Some("Dana".into()), email: None, fields: Default::default(), at: at() };
         Given::with(())
@@ -163,6 +184,34 @@ mod tests {
         let tell = |facts| LeadCommand::Change { facts, at: at() };
         Given::with(()).given(vec![captured()]).when(tell(change("~dana~"))).then_expect_events(vec![named("~dana~")]);
         Given::with(()).given(vec![captured(), named("Dana")]).when(tell(change("~dana~"))).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn an_erased_lead_is_captured_anew_for_another_contact_alone() {
+        let erased = || vec![captured(), LeadEvent::ContactErased { at: at() }];
+        let erase = |n| LeadCommand::Erase { contact: contact(n), at: at() };
+        Given::with(())
+            .given(vec![captured()])
+            .when(erase(1))
+            .then_expect_events(vec![LeadEvent::ContactErased { at: at() }]);
+        Given::with(()).given(vec![captured()]).when(erase(2)).then_expect_events(vec![]);
+        Given::with(()).given(erased()).when(erase(1)).then_expect_events(vec![]);
+        Given::with(()).given(erased()).when(tell(1, LeadFacts::default())).then_expect_error(LeadError::ContactErased);
+        let anew = LeadEvent::Captured {
+            lead_id: id(),
+            contact_id: Some(contact(2)),
+            phone: Some(phone()),
+            source: None,
+            at: at(),
+        };
+        Given::with(()).given(erased()).when(tell(2, LeadFacts::default())).then_expect_events(vec![anew]);
+    }
+
+    #[test]
+    fn a_lead_without_a_contact_learns_it_when_it_is_told_of() {
+        let old = LeadEvent::Captured { lead_id: id(), contact_id: None, phone: Some(phone()), source: None, at: at() };
+        let identified = LeadEvent::ContactIdentified { contact_id: contact(7), at: at() };
+        Given::with(()).given(vec![old]).when(tell(7, LeadFacts::default())).then_expect_events(vec![identified]);
     }
 
     #[test]

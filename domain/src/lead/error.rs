@@ -6,6 +6,9 @@ pub enum LeadError {
     /// No such lead.
     #[error("there is no such lead")]
     NotFound,
+    /// The contact it was told of was erased; who is behind the phone now is another contact.
+    #[error("the contact was erased")]
+    ContactErased,
     /// A status is a word.
     #[error("a lead's status is 1 to 40 of a-z, 0-9, `_` and `-`")]
     Status,

@@ -163,6 +163,32 @@ impl OutboundContent {
         }
     }
 
+    /// The same kind of message with nothing said in it; a template keeps its name and language.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        match self {
+            Self::Text { preview_url, .. } => Self::Text { text: String::new(), preview_url: *preview_url },
+            Self::Media { media_type, .. } => {
+                Self::Media { media_type: *media_type, url: None, upload_id: None, caption: None, filename: None }
+            }
+            Self::Buttons { .. } => {
+                Self::Buttons { header: None, body: String::new(), footer: None, buttons: Vec::new() }
+            }
+            Self::List { .. } => {
+                let (body, button) = (String::new(), String::new());
+                Self::List { header: None, body, footer: None, button, sections: Vec::new() }
+            }
+            Self::Template(template) => Self::Template(TemplateContent {
+                name: template.name.clone(),
+                language: template.language.clone(),
+                ..TemplateContent::default()
+            }),
+            Self::Location(_) => Self::Location(Location::default()),
+            Self::Contacts { .. } => Self::Contacts { contacts: Vec::new() },
+            Self::Reaction { .. } => Self::Reaction { provider_message_id: String::new(), emoji: String::new() },
+        }
+    }
+
     /// Whether it may be sent outside the service window.
     pub const fn needs_no_window(&self) -> bool {
         matches!(self, Self::Template(_))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use application::commands::{Conclude, Once};
 use application::effects::Effect;
 use application::log::Position;
-use domain::shared::ids::{StreamId, TenantId};
+use domain::shared::ids::{ContactId, StreamId, TenantId};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +37,8 @@ pub struct Append {
     pub aggregate_type: &'static str,
     /// Its stream.
     pub stream: StreamId,
+    /// The contact the stream is about from now on, when it was not before.
+    pub meets: Option<ContactId>,
     /// The stream's last sequence, as the decision saw it.
     pub expected: i64,
     /// The events.

@@ -7,6 +7,7 @@ use application::effects::Effect;
 use application::log::Position;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, PgExecutor, Row};
@@ -56,6 +57,7 @@ struct Columns {
     events: Events,
     mark: Keys,
     told: (Vec<Uuid>, Vec<Uuid>),
+    about: About,
     sends: Sends,
     later: Later,
     buried: (Vec<i32>, Vec<i64>, Vec<Uuid>, Vec<String>),
@@ -68,6 +70,15 @@ struct Keys {
     key: Vec<String>,
     stream: Vec<String>,
     reference: Vec<String>,
+}
+
+#[derive(Default)]
+struct About {
+    command: Vec<i32>,
+    tenant: Vec<Uuid>,
+    contact: Vec<Uuid>,
+    aggregate_type: Vec<String>,
+    aggregate_id: Vec<String>,
 }
 
 #[derive(Default)]
@@ -126,6 +137,16 @@ impl Events {
     }
 }
 
+impl About {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.tenant)?;
+        to.add(self.contact)?;
+        to.add(self.aggregate_type)?;
+        to.add(self.aggregate_id)
+    }
+}
+
 impl Sends {
     fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
         to.add(self.command)?;
@@ -157,7 +178,7 @@ impl Columns {
             for once in list {
                 keys.command.push(command);
                 keys.tenant.push(tenant);
-                keys.key.push(once.key.clone());
+                keys.key.push(hashed(&once.key));
                 keys.stream.push(stream.clone());
                 keys.reference.push(once.reference.clone());
             }
@@ -180,6 +201,13 @@ impl Columns {
             }
             None => {}
         }
+        if let Some(contact) = append.meets {
+            self.about.command.push(command);
+            self.about.tenant.push(tenant);
+            self.about.contact.push(contact.0);
+            self.about.aggregate_type.push(append.aggregate_type.to_owned());
+            self.about.aggregate_id.push(stream.clone());
+        }
         for (sequence, event) in (append.expected + 1..).zip(&append.events) {
             let events = &mut self.events;
             events.command.push(command);
@@ -198,7 +226,7 @@ impl Columns {
 
     /// The statement that writes them.
     fn statement(self) -> Result<Statement, sqlx::Error> {
-        let Self { once, held, events, mark, told, sends, later, buried } = self;
+        let Self { once, held, events, mark, told, about, sends, later, buried } = self;
         let mut it = Statement { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new() };
         if !once.command.is_empty() {
             it.add(part::KEYS, |to| once.bind(to))?;
@@ -223,6 +251,9 @@ impl Columns {
         it.add(part::EVENTS, |to| events.bind(to))?;
         if !mark.command.is_empty() {
             it.add(part::MARKS, |to| mark.bind(to))?;
+        }
+        if !about.command.is_empty() {
+            it.add(part::ABOUT, |to| about.bind(to))?;
         }
         if !told.0.is_empty() {
             it.add(part::TOLD, |to| to.add(told.0).and_then(|()| to.add(told.1)))?;
@@ -259,6 +290,12 @@ impl Columns {
             }
         }
     }
+}
+
+/// As keys are kept: their kind in clear, the rest hashed, for a provider's message id holds the customer's phone.
+pub(super) fn hashed(key: &str) -> String {
+    let kind = key.split_once(':').map_or("", |(kind, _)| kind);
+    format!("{kind}:{}", hex::encode(Sha256::digest(key)))
 }
 
 fn json(value: &impl serde::Serialize) -> Value {

@@ -6,18 +6,20 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use application::actor::Cause;
-use application::commands::{Along, CommandError, Commands, Reached};
+use application::commands::{Along, CommandError, Commands, Once, Reached};
 use application::effects::Reacts;
 use async_trait::async_trait;
-use cqrs_es::{Aggregate, DomainEvent};
+use cqrs_es::Aggregate;
 use domain::shared::ids::StreamId;
 use rand::Rng;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::sync::{Mutex, Notify, watch};
 
-use crate::event_store::append::{Append, AppendError, Appender, NewEvent, is_unavailable};
+use crate::event_store::append::{Append, AppendError, Appender, is_unavailable};
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::load::{self, LoadError, Loaded, SNAPSHOT_EVERY};
+use crate::event_store::sealed::stored;
 
 /// Times a command is decided before it gives up on a stream others keep changing.
 const ATTEMPTS_MAX: u32 = 5;
@@ -40,6 +42,7 @@ pub struct Pokes {
 /// Commands against one kind of aggregate in Postgres.
 pub struct PgCommands<A> {
     pool: PgPool,
+    keys: Arc<KeyRing>,
     appender: Appender,
     pokes: Arc<Pokes>,
     hot: SyncMutex<HashMap<StreamId, Slot<A>>>,
@@ -51,8 +54,8 @@ where
     A::Command: Clone + Send + Sync,
 {
     /// Commands that append through `appender`.
-    pub fn new(pool: PgPool, appender: Appender, pokes: Arc<Pokes>) -> Self {
-        Self { pool, appender, pokes, hot: SyncMutex::new(HashMap::new()), aggregate: PhantomData }
+    pub fn new(pool: PgPool, keys: Arc<KeyRing>, appender: Appender, pokes: Arc<Pokes>) -> Self {
+        Self { pool, keys, appender, pokes, hot: SyncMutex::new(HashMap::new()), aggregate: PhantomData }
     }
 
     /// The stream's place in memory. Work on one stream queues here instead of colliding at the log.
@@ -83,7 +86,7 @@ where
             return Ok(decided);
         }
         let before = loaded.sequence;
-        load::catch_up(&self.pool, stream, loaded).await?;
+        load::catch_up(&self.pool, &self.keys, stream, loaded).await?;
         Ok(if loaded.sequence == before { decided } else { loaded.aggregate.decide(command.clone()) })
     }
 
@@ -104,16 +107,30 @@ where
             after.apply(event.clone());
         }
         let effects: Vec<_> = events.iter().filter_map(|event| A::effect(stream, &after, event)).collect();
-        let new = events.iter().map(new_event).collect::<Result<Vec<_>, _>>();
+        let contact = after.contact();
+        let meets = contact.filter(|_| loaded.aggregate.contact() != contact);
+        let key = match (contact, meets) {
+            // Nothing else would tell that the contact was erased a moment ago.
+            (_, Some(contact)) => Some(self.keys.fresh(stream.tenant, contact).await?),
+            (Some(contact), None) => self.keys.known(stream.tenant, contact).await.map(Some)?,
+            (None, None) => None,
+        };
+        let new = (loaded.sequence + 1..).zip(&events);
+        let new = new.map(|(sequence, event)| stored::<A>(event, key.as_ref(), stream, sequence));
+        let new = new.collect::<Result<Vec<_>, _>>();
+        let mut once = along.once.clone();
+        // What has no effect may be asked again.
+        once.extend(cause.once.as_deref().filter(|_| !events.is_empty()).map(|mark| Once::request(mark, A::TYPE)));
         let append = Append {
             aggregate_type: A::TYPE,
             stream: stream.clone(),
+            meets,
             expected: loaded.sequence,
             events: new.map_err(|error| Attempt::Over(CommandError::Internal(error.into())))?,
             metadata: json!({
                 "actor": cause.actor.to_string(), "correlationId": cause.correlation, "causationId": cause.causation.as_deref().unwrap_or(""),
             }),
-            once: along.once.clone(),
+            once,
             mark: along.mark.clone(),
             conclude: along.conclude.clone(),
             effects,
@@ -142,9 +159,9 @@ where
             return;
         }
         loaded.snapshot = loaded.sequence;
-        let (pool, stream, copy) = (self.pool.clone(), stream.clone(), loaded.clone());
+        let (pool, keys, stream, copy) = (self.pool.clone(), Arc::clone(&self.keys), stream.clone(), loaded.clone());
         tokio::spawn(async move {
-            if let Err(error) = load::save_snapshot(&pool, &stream, &copy).await {
+            if let Err(error) = load::save_snapshot(&pool, &keys, &stream, &copy).await {
                 tracing::warn!(%stream, %error, "No snapshot was kept");
             }
         });
@@ -170,17 +187,21 @@ impl<E: std::error::Error> From<AppendError> for Attempt<E> {
     }
 }
 
-fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, serde_json::Error> {
-    Ok(NewEvent {
-        event_type: event.event_type(),
-        event_version: event.event_version(),
-        payload: serde_json::to_value(event)?,
-    })
+impl<E: std::error::Error> From<KeyError> for Attempt<E> {
+    fn from(error: KeyError) -> Self {
+        Self::Over(match error {
+            KeyError::Erased => CommandError::ContactErased,
+            KeyError::Database(error) if is_unavailable(&error) => CommandError::Unavailable,
+            other => CommandError::Internal(Box::new(other)),
+        })
+    }
 }
 
 fn load_error<E: std::error::Error>(error: LoadError) -> CommandError<E> {
     match error {
-        LoadError::Database(error) if is_unavailable(&error) => CommandError::Unavailable,
+        LoadError::Database(error) | LoadError::Key(KeyError::Database(error)) if is_unavailable(&error) => {
+            CommandError::Unavailable
+        }
         other => CommandError::Internal(Box::new(other)),
     }
 }
@@ -204,7 +225,7 @@ where
         for attempt in 1..=ATTEMPTS_MAX {
             let (mut loaded, remembered) = match slot.take() {
                 Some(loaded) => (loaded, true),
-                None => (load::load(&self.pool, stream).await.map_err(load_error)?, false),
+                None => (load::load(&self.pool, &self.keys, stream).await.map_err(load_error)?, false),
             };
             let outcome = match self.decide(stream, &command, &mut loaded, remembered).await.map_err(load_error)? {
                 Ok(events) => self.append(stream, cause, events, &along, &mut loaded).await,
@@ -214,7 +235,7 @@ where
                 Err(Attempt::Again) => {
                     let jitter = rand::rng().random_range(0..=5 * u64::from(attempt));
                     tokio::time::sleep(std::time::Duration::from_millis(jitter)).await;
-                    load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
+                    load::catch_up(&self.pool, &self.keys, stream, &mut loaded).await.map_err(load_error)?;
                     *slot = Some(loaded);
                 }
                 // Whether it went in is not known: the stream is read anew next time.
@@ -239,9 +260,9 @@ where
         let mut slot = slot.lock().await;
         let mut loaded = match slot.take() {
             Some(loaded) => loaded,
-            None => load::load(&self.pool, stream).await.map_err(load_error)?,
+            None => load::load(&self.pool, &self.keys, stream).await.map_err(load_error)?,
         };
-        load::catch_up(&self.pool, stream, &mut loaded).await.map_err(load_error)?;
+        load::catch_up(&self.pool, &self.keys, stream, &mut loaded).await.map_err(load_error)?;
         let aggregate = loaded.aggregate.clone();
         *slot = Some(loaded);
         Ok(aggregate)

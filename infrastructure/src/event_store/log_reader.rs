@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use application::log::{Position, Recorded};
 use chrono::{DateTime, Utc};
-use domain::shared::ids::StreamId;
+use domain::shared::ids::{StreamId, TenantId};
+use domain::upcast::{is_current, upcast};
 use futures::{StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -13,16 +14,21 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-/// Everything below the horizon has finished, so no event can appear behind a cursor. The columns of the order
-/// are qualified: bare, `transaction_id` would be the text of the output column, and the index would be lost.
+use crate::event_store::keys::ContactKey;
+use crate::event_store::sealed::{Sealed, event_place};
+
+/// Everything below the horizon has finished, so no event can appear behind a cursor: whatever an earlier epoch
+/// holds, and of the current one what the oldest open transaction is not older than. Both bounds are one comparison
+/// of rows, so that the index ends where the horizon is. The columns of the order are qualified: bare,
+/// `transaction_id` would be the text of the output column, and the index would be lost.
 const READ: &str = "
-select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_id, e.recorded_at,
+select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
        case when e.aggregate_type = any($5) then e.payload else 'null' end as payload,
        case when e.aggregate_type = any($5) then e.metadata else 'null' end as metadata,
        e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
   from events e
  where (e.log_epoch, e.transaction_id, e.global_position) > ($1, $2::text::xid8, $3)
-   and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+   and (e.log_epoch, e.transaction_id) < ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))
  order by e.log_epoch, e.transaction_id, e.global_position
  limit $4";
 
@@ -37,8 +43,14 @@ pub struct RawEvent {
     pub sequence: i64,
     /// Stable tag.
     pub event_type: String,
-    /// Its JSON.
+    /// Version of its shape.
+    pub event_version: String,
+    /// Its JSON; as it stands in the log until `KeyRing::open` opened it.
     pub payload: Box<RawValue>,
+    /// Whether its contact was erased: the payload is what is left of it.
+    pub erased: bool,
+    /// Why its sealed part does not open, though there is a key.
+    pub unopened: Option<&'static str>,
     /// Actor, correlation, causation.
     pub metadata: Box<RawValue>,
     /// Its own id.
@@ -57,6 +69,9 @@ impl RawEvent {
             stream: row.try_get("aggregate_id")?,
             sequence: row.try_get("sequence")?,
             event_type: row.try_get("event_type")?,
+            event_version: row.try_get("event_version")?,
+            erased: false,
+            unopened: None,
             payload: row.try_get::<Json<Box<RawValue>>, _>("payload")?.0,
             metadata: row.try_get::<Json<Box<RawValue>>, _>("metadata")?.0,
             event_id: row.try_get("event_id")?,
@@ -69,15 +84,41 @@ impl RawEvent {
         })
     }
 
-    /// The event itself.
+    /// The account it belongs to; `None` for a stream that is not ours.
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.stream.split_once('/').and_then(|(tenant, _)| tenant.parse().ok())
+    }
+
+    /// Puts the event as it was written in the place of what is left of it.
+    pub(crate) fn open(&mut self, key: &ContactKey, part: &Sealed) {
+        let place = event_place(&self.aggregate_type, &self.stream, self.sequence);
+        let text = key.open(part, &place).and_then(|whole| String::from_utf8(whole).ok());
+        match text.and_then(|text| RawValue::from_string(text).ok()) {
+            Some(whole) => self.payload = whole,
+            None => self.unopened = Some("what is sealed in it was changed, or belongs elsewhere"),
+        }
+    }
+
+    /// The event itself, in today's shape.
     ///
     /// # Errors
     /// This build cannot read its stream id, its payload or its metadata.
     pub fn decode<E: DeserializeOwned>(&self) -> Result<Recorded<E>, String> {
+        if let Some(reason) = self.unopened {
+            return Err(format!("{}: {reason}", self.event_type));
+        }
         let stream: StreamId = self.stream.parse().map_err(|error| format!("stream id: {error}"))?;
         let metadata: HashMap<String, String> = serde_json::from_str(self.metadata.get()).unwrap_or_default();
-        let event =
-            serde_json::from_str(self.payload.get()).map_err(|error| format!("{}: {error}", self.event_type))?;
+        let unread = |error: serde_json::Error| format!("{}: {error}", self.event_type);
+        let event = match is_current(&self.event_type, &self.event_version) {
+            Ok(true) => serde_json::from_str(self.payload.get()).map_err(unread)?,
+            Ok(false) => {
+                let former = serde_json::from_str(self.payload.get()).map_err(unread)?;
+                let today = upcast(&self.event_type, &self.event_version, former).map_err(|error| error.to_string())?;
+                serde_json::from_value(today).map_err(unread)?
+            }
+            Err(unknown) => return Err(unknown.to_string()),
+        };
         Ok(Recorded {
             stream,
             sequence: self.sequence,
@@ -124,7 +165,7 @@ pub async fn read_stream(
     limit: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
     let rows = sqlx::query(
-        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.payload, e.metadata, e.event_id, e.recorded_at,
+        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata, e.event_id, e.recorded_at,
                 e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
            from events e where e.aggregate_type = $1 and e.aggregate_id = $2 and e.sequence > $3
           order by e.sequence limit $4",
@@ -174,7 +215,7 @@ pub async fn read_range(
     let end = if range.to.is_some() { "and e.aggregate_id < $7" } else { "and $7::text is null" };
     let wanted = "e.event_type = any($8) or $8 = '{}'";
     let statement = format!(
-        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_id, e.recorded_at,
+        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
                 case when {wanted} then e.payload else 'null' end as payload,
                 case when {wanted} then e.metadata else 'null' end as metadata,
                 e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
@@ -203,8 +244,8 @@ pub async fn read_range(
 pub async fn horizon_age(connection: &mut PgConnection) -> Result<f64, sqlx::Error> {
     sqlx::query_scalar(
         "select coalesce(extract(epoch from clock_timestamp() - min(e.recorded_at)), 0)::float8
-           from events e where e.log_epoch = (select max(log_epoch) from events)
-            and e.transaction_id >= pg_snapshot_xmin(pg_current_snapshot())",
+           from events e
+          where (e.log_epoch, e.transaction_id) >= ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))",
     )
     .fetch_one(connection)
     .await

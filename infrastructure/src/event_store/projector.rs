@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use application::log::{Document, Position};
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
 use crate::event_store::generations::{self, Held, Which};
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
 use crate::event_store::rebuild::{refold, slices};
 
@@ -93,25 +95,20 @@ pub trait Projection: Send + Sync {
 
 /// The projection of a [`Document`].
 pub struct DocumentProjection<D> {
+    keys: Arc<KeyRing>,
     batch: i64,
     document: PhantomData<fn() -> D>,
 }
 
 impl<D: Document> DocumentProjection<D> {
     /// With batches of up to [`BATCH_MAX`] events.
-    pub fn new() -> Self {
-        Self::with_batch(BATCH_MAX)
+    pub fn new(keys: Arc<KeyRing>) -> Self {
+        Self::with_batch(keys, BATCH_MAX)
     }
 
     /// With batches of another size; the result is the same.
-    pub fn with_batch(batch: i64) -> Self {
-        Self { batch, document: PhantomData }
-    }
-}
-
-impl<D: Document> Default for DocumentProjection<D> {
-    fn default() -> Self {
-        Self::new()
+    pub fn with_batch(keys: Arc<KeyRing>, batch: i64) -> Self {
+        Self { keys, batch, document: PhantomData }
     }
 }
 
@@ -135,6 +132,7 @@ where
         until: Option<Position>,
     ) -> Result<Turn, sqlx::Error> {
         let mut events = read_log(connection, held.position, self.batch, &[D::Aggregate::TYPE]).await?;
+        self.keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
         let full = events.len() as i64 == self.batch;
         let read = events.len();
         events.retain(|event| until.is_none_or(|until| event.position <= until));
@@ -157,11 +155,11 @@ where
     }
 
     async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error> {
-        slices::page::<D>(pool, slice, limit).await
+        slices::page::<D>(pool, &self.keys, slice, limit).await
     }
 
     async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {
-        refold::refold::<D>(pool, streams).await
+        refold::refold::<D>(pool, &self.keys, streams).await
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::shared::ids::{ConversationId, MessageId, StreamId, TenantId};
 use sqlx::{PgPool, Row};
 
+use crate::event_store::append_sql::hashed;
 use crate::postgres::app_error;
 
 /// Our messages in Postgres.
@@ -23,7 +24,7 @@ impl SentMessages for PgSentMessages {
     ) -> AppResult<Option<(ConversationId, MessageId)>> {
         let row = sqlx::query("select stream, reference from once where tenant_id = $1 and key = $2")
             .bind(tenant.0)
-            .bind(outbound_key(provider_message_id))
+            .bind(hashed(&outbound_key(provider_message_id)))
             .fetch_optional(&self.pool)
             .await
             .map_err(app_error)?;

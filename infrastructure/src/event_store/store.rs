@@ -5,18 +5,23 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore};
+use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
+use domain::personal::Personal;
 use domain::shared::ids::StreamId;
-use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 
-use crate::event_store::append::{Append, AppendError, Appender, NewEvent};
+use crate::event_store::append::{Append, AppendError, Appender};
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::load::{self, LoadError, Loaded};
+use crate::event_store::log_reader::{RawEvent, read_stream};
+use crate::event_store::sealed::stored;
 
 /// An event store over the log.
 pub struct PgEventStore<A> {
     pool: PgPool,
+    keys: Arc<KeyRing>,
     appender: Appender,
     snapshot_every: i64,
     aggregate: PhantomData<fn() -> A>,
@@ -24,8 +29,8 @@ pub struct PgEventStore<A> {
 
 impl<A: Aggregate> PgEventStore<A> {
     /// A store that keeps a snapshot every `snapshot_every` events; 0 for none.
-    pub fn new(pool: PgPool, appender: Appender, snapshot_every: i64) -> Self {
-        Self { pool, appender, snapshot_every, aggregate: PhantomData }
+    pub fn new(pool: PgPool, keys: Arc<KeyRing>, appender: Appender, snapshot_every: i64) -> Self {
+        Self { pool, keys, appender, snapshot_every, aggregate: PhantomData }
     }
 }
 
@@ -41,43 +46,35 @@ impl<A: Aggregate> AggregateContext<A> for PgContext<A> {
     }
 }
 
-impl<A: Aggregate> EventStore<A> for PgEventStore<A>
+impl<A: Personal> EventStore<A> for PgEventStore<A>
 where
     A::Error: Send,
 {
     type AC = PgContext<A>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let rows = sqlx::query(
-            "select sequence, payload, metadata from events
-              where aggregate_type = $1 and aggregate_id = $2 order by sequence",
-        )
-        .bind(A::TYPE)
-        .bind(id)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(connection)?;
-        rows.iter()
-            .map(|row| {
-                let sequence: i64 = row.try_get("sequence").map_err(connection)?;
-                let (payload, metadata): (Value, Value) =
-                    (row.try_get("payload").map_err(connection)?, row.try_get("metadata").map_err(connection)?);
-                Ok(EventEnvelope {
-                    aggregate_id: id.to_owned(),
-                    sequence: usize::try_from(sequence).unwrap_or_default(),
-                    payload: serde_json::from_value(payload)?,
-                    metadata: serde_json::from_value(metadata)?,
-                })
+        let mut reader = self.pool.acquire().await.map_err(connection)?;
+        let mut events = read_stream(&mut reader, A::TYPE, id, 0, i64::MAX).await.map_err(connection)?;
+        self.keys.open(&mut reader, &mut events).await.map_err(unexpected)?;
+        let envelope = |event: &RawEvent| {
+            let recorded = event.decode().map_err(|reason| AggregateError::DeserializationError(reason.into()))?;
+            Ok(EventEnvelope {
+                aggregate_id: id.to_owned(),
+                sequence: usize::try_from(recorded.sequence).unwrap_or_default(),
+                payload: recorded.event,
+                metadata: recorded.metadata,
             })
-            .collect()
+        };
+        events.iter().map(envelope).collect()
     }
 
     async fn load_aggregate(&self, id: &str) -> Result<PgContext<A>, AggregateError<A::Error>> {
         let stream: StreamId =
             id.parse().map_err(|error: uuid::Error| AggregateError::UnexpectedError(error.into()))?;
-        let loaded = load::load(&self.pool, &stream).await.map_err(|error| match error {
+        let loaded = load::load(&self.pool, &self.keys, &stream).await.map_err(|error| match error {
             LoadError::Database(error) => connection(error),
-            LoadError::Undecodable { source, .. } => AggregateError::DeserializationError(source.into()),
+            error @ LoadError::Key(_) => AggregateError::UnexpectedError(error.into()),
+            error @ LoadError::Undecodable { .. } => AggregateError::DeserializationError(error.into()),
         })?;
         Ok(PgContext { stream, loaded })
     }
@@ -92,18 +89,24 @@ where
             return Ok(Vec::new());
         }
         let (stream, before) = (context.stream, context.loaded.sequence);
-        let new = |event: &A::Event| -> Result<NewEvent, serde_json::Error> {
-            Ok(NewEvent {
-                event_type: event.event_type(),
-                event_version: event.event_version(),
-                payload: serde_json::to_value(event)?,
-            })
+        let known = context.loaded.aggregate.contact();
+        let mut after = context.loaded.aggregate;
+        for event in &events {
+            after.apply(event.clone());
+        }
+        let contact = after.contact();
+        let key = match contact {
+            Some(contact) => Some(self.keys.fresh(stream.tenant, contact).await.map_err(unexpected)?),
+            None => None,
         };
+        let new = (before + 1..).zip(&events);
+        let new = new.map(|(sequence, event)| stored::<A>(event, key.as_ref(), &stream, sequence));
         let append = Append {
             aggregate_type: A::TYPE,
             stream: stream.clone(),
+            meets: contact.filter(|_| known != contact),
             expected: before,
-            events: events.iter().map(new).collect::<Result<_, _>>()?,
+            events: new.collect::<Result<_, _>>()?,
             metadata: serde_json::to_value(&metadata)?,
             once: Vec::new(),
             mark: Vec::new(),
@@ -131,11 +134,11 @@ where
     }
 }
 
-impl<A: Aggregate> PgEventStore<A> {
+impl<A: Personal> PgEventStore<A> {
     /// What the events give, not what the caller's context holds; a failure leaves the commit as it is.
     async fn snapshot(&self, stream: &StreamId) {
-        let kept = match load::load::<A>(&self.pool, stream).await {
-            Ok(loaded) => load::save_snapshot(&self.pool, stream, &loaded).await.map_err(LoadError::from),
+        let kept = match load::load::<A>(&self.pool, &self.keys, stream).await {
+            Ok(loaded) => load::save_snapshot(&self.pool, &self.keys, stream, &loaded).await,
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
@@ -146,4 +149,8 @@ impl<A: Aggregate> PgEventStore<A> {
 
 fn connection<E: std::error::Error>(error: sqlx::Error) -> AggregateError<E> {
     AggregateError::DatabaseConnectionError(Box::new(error))
+}
+
+fn unexpected<E: std::error::Error>(error: KeyError) -> AggregateError<E> {
+    AggregateError::UnexpectedError(error.into())
 }

@@ -126,7 +126,8 @@ impl Processor {
             progress.element(Taken::Done).await;
         }
         for item in items {
-            let cause = Cause { actor: Actor::Channel, correlation: self.ids.new_id(), causation: causation.clone() };
+            let (correlation, causation) = (self.ids.new_id(), causation.clone());
+            let cause = Cause { actor: Actor::Channel, correlation, causation, once: None };
             let task = Task { trusted: Arc::clone(&trusted), cause, progress: Arc::clone(&progress), item };
             let shard = &self.shards[shard_of(&task.item)];
             // A queue ends with its task, and that with the process.

@@ -2,6 +2,8 @@
 //! in doubt. So the log of the outbox says "it leaves" first, for all that leave at the same time in one statement,
 //! and says it only while the claim is still ours.
 
+use std::time::Instant;
+
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -32,11 +34,13 @@ impl Departures {
         Self { queue }
     }
 
-    /// Whether the message may leave now: it is durable that it does, and the claim is still ours.
+    /// Whether the message may leave now: it is durable that it does, and the claim is still ours. A process that
+    /// stood still meanwhile, for as long as an answer may take, sends nothing: others hold the message to be in doubt.
     pub async fn leave(&self, message: &Claimed) -> bool {
+        let asked = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let asked = self.queue.send(Leaving { id: message.id, token: message.token, answer }).await;
-        asked.is_ok() && answered.await.unwrap_or(false)
+        let queued = self.queue.send(Leaving { id: message.id, token: message.token, answer }).await;
+        queued.is_ok() && answered.await.unwrap_or(false) && asked.elapsed().as_secs_f64() < ANSWER_SEC
     }
 }
 

@@ -202,7 +202,8 @@ impl Outbox {
     ) {
         let (message_id, possible_duplicate) = (message.message_id, message.resent);
         let correlation = message_id.0;
-        let cause = Cause { actor: Actor::Channel, correlation, causation: Some(format!("outbox:{}", message.id)) };
+        let causation = Some(format!("outbox:{}", message.id));
+        let cause = Cause { actor: Actor::Channel, correlation, causation, once: None };
         loop {
             let at = self.decisions.now();
             let (provider_message_id, error) = (provider_message_id.clone(), error.clone());
@@ -217,6 +218,7 @@ impl Outbox {
                 }
                 Err(
                     error @ (CommandError::Rule(ConversationError::NotFound)
+                    | CommandError::ContactErased
                     | CommandError::AlreadyDone
                     | CommandError::Rule(_)
                     | CommandError::Internal(_)),

@@ -39,6 +39,14 @@ impl AuditedTx {
         &mut self.0
     }
 
+    /// Commits what changed nothing that an entry would tell of: it was done, and told, before.
+    ///
+    /// # Errors
+    /// Nothing of the transaction was stored.
+    pub async fn commit_without_entry(self) -> AppResult<()> {
+        self.0.commit().await.map_err(app_error)
+    }
+
     /// Writes the entry and commits.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ use crate::postgres::ttl_cache::TtlCache;
 const CACHE_TTL: Duration = Duration::from_secs(30);
 /// Identifiers remembered.
 const CACHE_ENTRIES: usize = 100_000;
+/// How often a contact that was erased comes back under an id that is the same for everyone.
+const RETURNS_MAX: usize = 16;
 /// Looks at an identifier that others write at the same time; the second look finds what they wrote.
 const LOOKS_MAX: usize = 3;
 
@@ -30,7 +32,11 @@ macro_rules! wanted {
              where i.tenant_id = $1 and i.channel = $2 and i.kind = w.kind and i.value = w.value) as known
       from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
 ), chosen as (
-    select coalesce((select known from wanted where known is not null order by n limit 1), $5) as contact_id
+    select coalesce((select known from wanted where known is not null order by n limit 1), (
+               select c.id from unnest($5::uuid[]) with ordinality as c(id, n)
+                where not exists (select from contact_keys k
+                                   where k.tenant_id = $1 and k.contact_id = c.id and k.erased_at is not null)
+                order by c.n limit 1)) as contact_id
 )"
     };
 }
@@ -101,7 +107,7 @@ impl PgContacts {
             .bind(channel.as_str())
             .bind(kinds)
             .bind(values)
-            .bind(new_contact(tenant, channel, identifiers)?.0)
+            .bind(new_contacts(tenant, channel, identifiers)?)
             .fetch_all(&self.pool)
             .await
             .map_err(app_error)
@@ -132,6 +138,12 @@ impl Contacts for PgContacts {
         chosen.ok_or_else(nobody)
     }
 
+    fn forget(&self, tenant: TenantId, channel: Channel, address: &Address) {
+        for identifier in identifiers(address) {
+            self.cache.remove(&(tenant, channel, identifier));
+        }
+    }
+
     async fn link(&self, tenant: TenantId, channel: Channel, from: &Address, to: &Address) -> AppResult<ContactId> {
         let mut all = identifiers(from);
         let former = i64::try_from(all.len()).map_err(AppError::internal)?;
@@ -146,7 +158,7 @@ impl Contacts for PgContacts {
             .bind(channel.as_str())
             .bind(kinds)
             .bind(values)
-            .bind(new_contact(tenant, channel, &all)?.0)
+            .bind(new_contacts(tenant, channel, &all)?)
             .bind(former)
             .fetch_one(&self.pool)
             .await
@@ -169,10 +181,14 @@ fn columns(identifiers: &[Identifier]) -> (Vec<&'static str>, Vec<String>) {
     identifiers.iter().cloned().unzip()
 }
 
-/// The id of a contact that is not known yet: the same for everyone who meets it at the same time.
-fn new_contact(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<ContactId> {
+/// The id of a contact that is not known yet, the same for everyone who meets it at the same time; and those it has
+/// when it comes back after it was erased. The last one, for who was erased that often, is nobody else's either.
+fn new_contacts(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<Vec<Uuid>> {
     let (kind, value) = identifiers.first().ok_or_else(nobody)?;
-    Ok(ContactId::derive(tenant.0, &format!("{channel}:{kind}:{value}")))
+    let name = format!("{channel}:{kind}:{value}");
+    let first = ContactId::derive(tenant.0, &name).0;
+    let later = (1..RETURNS_MAX).map(|n| ContactId::derive(tenant.0, &format!("{name}:{n}")).0);
+    Ok(std::iter::once(first).chain(later).chain([Uuid::new_v4()]).collect())
 }
 
 fn nobody() -> AppError {

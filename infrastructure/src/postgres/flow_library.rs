@@ -8,9 +8,8 @@ use application::flows::ports::FlowLibrary;
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::conversation::command::PublishedFlow;
+use domain::flow::Flow;
 use domain::flow::event::FlowEvent;
-use domain::flow::run::EXPIRES_AFTER_SEC;
-use domain::flow::{Flow, drawflow};
 use domain::shared::ids::{FlowId, StreamId, TenantId};
 use serde_json::Value;
 use sqlx::{PgPool, Row};
@@ -128,17 +127,14 @@ impl PgFlowLibrary {
                 None => return Ok(None),
             },
         };
-        let graph = match drawflow::read(&drawflow) {
-            Ok(read) => Arc::new(read.graph),
+        let flow = match PublishedFlow::read(flow_id, name.into(), version, &drawflow) {
+            Ok(flow) => flow,
             Err(problems) => {
                 let problem = problems.first().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(tenant = %tenant, flow = %flow_id, version, "A published flow no longer reads: {problem}");
                 return Ok(None);
             }
         };
-        let expires_after_sec = expires_after_sec(&drawflow);
-        let reads_lead = drawflow.to_string().contains("lead");
-        let flow = PublishedFlow { flow_id, name: name.into(), version, graph, expires_after_sec, reads_lead };
         self.versions.put(self.versions.epoch(), (tenant, flow_id, version), flow.clone());
         Ok(Some(flow))
     }
@@ -202,10 +198,4 @@ impl FlowLibrary for PgFlowLibrary {
         };
         self.owners.read(flow, load).await
     }
-}
-
-/// How long a run of this graph may wait.
-fn expires_after_sec(drawflow: &Value) -> u32 {
-    let said = drawflow.get("expiresAfterSec").and_then(Value::as_u64);
-    said.and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0).unwrap_or(EXPIRES_AFTER_SEC)
 }

@@ -33,9 +33,9 @@ const TAIL_FROM_CHARS: usize = 8;
 const TAIL_CHARS: usize = 4;
 
 /// The places secrets are sealed for.
-const ACCESS_TOKEN: &str = "whatsapp_lines.access_token";
-const APP_SECRET: &str = "whatsapp_lines.app_secret";
-const VERIFY_TOKEN: &str = "whatsapp_lines.verify_token";
+pub(crate) const ACCESS_TOKEN: &str = "whatsapp_lines.access_token";
+pub(crate) const APP_SECRET: &str = "whatsapp_lines.app_secret";
+pub(crate) const VERIFY_TOKEN: &str = "whatsapp_lines.verify_token";
 
 macro_rules! view_columns {
     () => {
@@ -53,6 +53,11 @@ struct LineRow {
     messages_per_second: u32,
     pair_limit: bool,
     stopped: bool,
+}
+
+/// What a line's sealed value is bound to.
+pub(crate) fn place_of(tenant: TenantId, column: &str) -> String {
+    place(tenant, column)
 }
 
 /// [`LineStore`] and [`LineDirectory`] on Postgres.
@@ -92,12 +97,12 @@ impl PgLines {
     }
 
     fn seal(&self, tenant: TenantId, column: &str, secret: Option<&str>) -> AppResult<Option<String>> {
-        let seal = |secret: &str| self.secrets.seal(secret.as_bytes(), &place(tenant, column));
+        let seal = |secret: &str| self.secrets.seal(secret.as_bytes(), &place_of(tenant, column));
         secret.map(seal).transpose().map_err(AppError::internal)
     }
 
     fn unseal(&self, tenant: TenantId, column: &str, sealed: &str) -> AppResult<String> {
-        let opened = self.secrets.open(sealed, &place(tenant, column)).map_err(AppError::internal)?;
+        let opened = self.secrets.open(sealed, &place_of(tenant, column)).map_err(AppError::internal)?;
         String::from_utf8(opened).map_err(|_| AppError::internal("a sealed value is no text"))
     }
 

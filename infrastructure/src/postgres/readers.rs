@@ -3,6 +3,7 @@
 pub mod conversations;
 pub mod flows;
 pub mod leads;
+pub mod recorded_runs;
 
 use application::error::AppResult;
 use application::log::Document;

@@ -71,6 +71,12 @@ impl SecretBox {
         self
     }
 
+    /// Whether it opens what a former key sealed: a rotation is under way.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        !self.former.is_empty()
+    }
+
     /// `v1.<key id>.<base64url of nonce and ciphertext>`: 56 bytes longer than the text, before base64.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub async fn run(pool: &PgPool, tenant: TenantId, streams: &[StreamId]) {
     let (seen, over) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
     let (pokes, stop) = (Arc::<Pokes>::default(), CancellationToken::new());
     let appender = Appender::start(pool.clone());
-    let live = super::projections().remove(0);
+    let live = super::projections(pool).remove(0);
     let projecting =
         tokio::spawn(waiter::run(live, pool.clone(), Arc::clone(&pokes), Arc::<Checkpoints>::default(), stop.clone()));
     let writing = tokio::spawn(write(appender, pokes, tenant, Arc::clone(&seen), Arc::clone(&over)));
@@ -103,6 +103,7 @@ fn started(stream: &StreamId) -> Append {
     Append {
         aggregate_type: "conversation",
         stream: stream.clone(),
+        meets: None,
         expected: 0,
         events: vec![NewEvent {
             event_type: "conversation.started".to_owned(),

@@ -9,10 +9,11 @@ use cqrs_es::{Aggregate, DomainEvent};
 use domain::lead::Lead;
 use domain::lead::command::{LeadCommand, LeadFacts};
 use domain::lead::event::LeadEvent;
-use domain::shared::ids::{StreamId, TenantId};
+use domain::shared::ids::{ContactId, StreamId, TenantId};
 use domain::shared::phone::Phone;
 use infrastructure::event_store::append::{Append, Appender, NewEvent};
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::log_reader::{RawEvent, read_stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 pub struct Log {
     pub database: TestDatabase,
     pub appender: Appender,
+    pub keys: Arc<KeyRing>,
     pub tenant: TenantId,
 }
 
@@ -30,7 +32,8 @@ impl Log {
     pub async fn empty() -> Self {
         let database = TestDatabase::create().await;
         let appender = Appender::start(database.pool.clone());
-        Self { database, appender, tenant: TenantId(Uuid::now_v7()) }
+        let keys = tests::keys(&database.pool);
+        Self { database, appender, keys, tenant: TenantId(Uuid::now_v7()) }
     }
 
     pub fn pool(&self) -> PgPool {
@@ -39,7 +42,8 @@ impl Log {
 
     /// Another process on the same database.
     pub fn node(&self) -> PgCommands<Lead> {
-        PgCommands::new(self.pool(), Appender::start(self.pool()), Arc::<Pokes>::default())
+        let keys = tests::keys(&self.database.pool);
+        PgCommands::new(self.pool(), keys, Appender::start(self.pool()), Arc::<Pokes>::default())
     }
 
     /// The stream of the n-th lead.
@@ -51,6 +55,7 @@ impl Log {
     pub fn capture(&self, n: u32) -> LeadCommand {
         LeadCommand::Tell {
             id: Lead::id_of(self.tenant, &phone(n)),
+            contact: contact(n),
             phone: phone(n),
             facts: LeadFacts::default(),
             at: at(),
@@ -58,13 +63,22 @@ impl Log {
     }
 
     pub fn captured(&self, n: u32) -> LeadEvent {
-        LeadEvent::Captured { lead_id: Lead::id_of(self.tenant, &phone(n)), phone: phone(n), source: None, at: at() }
+        LeadEvent::Captured {
+            lead_id: Lead::id_of(self.tenant, &phone(n)),
+            contact_id: Some(contact(n)),
+            phone: Some(phone(n)),
+            source: None,
+            at: at(),
+        }
     }
 
     /// Every event of a lead, as the log has it.
     pub async fn events(&self, stream: &StreamId) -> Vec<RawEvent> {
         let mut connection = self.database.pool.acquire().await.expect("a connection");
-        read_stream(&mut connection, Lead::TYPE, &stream.to_string(), 0, 100_000).await.expect("its events")
+        let events = read_stream(&mut connection, Lead::TYPE, &stream.to_string(), 0, 100_000).await;
+        let mut events = events.expect("its events");
+        self.keys.open(&mut connection, &mut events).await.expect("opened");
+        events
     }
 
     /// The fold of every event, from the first.
@@ -96,6 +110,10 @@ impl Log {
     }
 }
 
+pub fn contact(n: u32) -> ContactId {
+    ContactId(Uuid::from_u128(n.into()))
+}
+
 pub fn phone(n: u32) -> Phone {
     Phone::parse(&format!("+97250{n:07}")).expect("a phone")
 }
@@ -105,7 +123,7 @@ pub fn at() -> DateTime<Utc> {
 }
 
 pub fn cause() -> Cause {
-    Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None }
+    Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None, once: None }
 }
 
 /// Changes that come to one event: the field `name` becomes `value`.
@@ -133,6 +151,7 @@ pub fn append(stream: &StreamId, expected: i64, events: &[LeadEvent]) -> Append 
     Append {
         aggregate_type: Lead::TYPE,
         stream: stream.clone(),
+        meets: None,
         expected,
         events: events.iter().map(new).collect(),
         metadata: json!({ "actor": "system" }),

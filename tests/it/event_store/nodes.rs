@@ -1,5 +1,7 @@
 //! Several writers on one stream: one version, one winner, nothing lost, nothing decided on what is outdated.
 
+use std::sync::Arc;
+
 use std::collections::HashMap;
 
 use application::commands::{Along, CommandError, Commands, Conclude};
@@ -20,7 +22,8 @@ async fn of_sixteen_commits_on_one_version_one_goes_in() {
     let stream = log.stream(1).to_string();
     // Half share an appender, half have one each.
     let appenders = (0..16).map(|n| if n % 2 == 0 { log.appender.clone() } else { Appender::start(log.pool()) });
-    let stores: Vec<_> = appenders.map(|appender| PgEventStore::<Lead>::new(log.pool(), appender, 2)).collect();
+    let stores: Vec<_> =
+        appenders.map(|appender| PgEventStore::<Lead>::new(log.pool(), Arc::clone(&log.keys), appender, 2)).collect();
     let mut contexts = Vec::new();
     for store in &stores {
         contexts.push(store.load_aggregate(&stream).await.expect("nothing yet"));

@@ -1,5 +1,7 @@
 //! A snapshot is what the events up to it give, and can neither undo nor fail what is stored.
 
+use std::sync::Arc;
+
 use std::collections::HashMap;
 
 use application::commands::{Along, Commands};
@@ -20,11 +22,11 @@ use tests::cable::Cable;
 use crate::event_store::given::{Log, append, at, cause, set, sets};
 
 fn store(log: &Log, snapshot_every: i64) -> PgEventStore<Lead> {
-    PgEventStore::new(log.pool(), log.appender.clone(), snapshot_every)
+    PgEventStore::new(log.pool(), Arc::clone(&log.keys), log.appender.clone(), snapshot_every)
 }
 
 async fn loaded(log: &Log, n: u32) -> Loaded<Lead> {
-    load::load(&log.pool(), &log.stream(n)).await.expect("a lead")
+    load::load(&log.pool(), &log.keys, &log.stream(n)).await.expect("a lead")
 }
 
 #[tokio::test]
@@ -104,7 +106,7 @@ async fn a_commit_that_fails_leaves_no_snapshot_and_an_older_one_replaces_no_new
     log.appender.append(append(&log.stream(1), 1, &[set("a", 1)])).await.expect("stored");
     let newer = loaded(&log, 1).await;
     for it in [&newer, &older] {
-        load::save_snapshot(&log.pool(), &log.stream(1), it).await.expect("kept or left");
+        load::save_snapshot(&log.pool(), &log.keys, &log.stream(1), it).await.expect("kept or left");
     }
     let kept = loaded(&log, 1).await;
     assert_eq!((kept.sequence, kept.snapshot, kept.aggregate), (2, 2, newer.aggregate));
@@ -149,7 +151,7 @@ async fn a_snapshot_and_the_events_after_it_give_what_all_events_give_wherever_i
         for event in events {
             so_far.aggregate.apply(event);
             so_far.sequence += 1;
-            load::save_snapshot(&log.pool(), &stream, &so_far).await.expect("kept");
+            load::save_snapshot(&log.pool(), &log.keys, &stream, &so_far).await.expect("kept");
             let lead = loaded(&log, n).await;
             assert_eq!((lead.snapshot, &lead.aggregate), (so_far.sequence, &whole));
         }
@@ -178,7 +180,7 @@ async fn a_connection_that_dies_while_the_log_is_read_is_an_error() {
     let cable = Cable::to(&log.database);
     let through = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_with(cable.options.clone());
     let through = through.await.expect("a connection");
-    let store = PgEventStore::<Lead>::new(through.clone(), log.appender.clone(), 0);
+    let store = PgEventStore::<Lead>::new(through.clone(), Arc::clone(&log.keys), log.appender.clone(), 0);
     assert_eq!(store.load_events(&stream.to_string()).await.expect("a whole cable").len(), 2_000);
     for half in 0..3 {
         cable.cut_after(400_000);

@@ -46,6 +46,14 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
+        assert!(sent.expect("a signal").success(), "{name}");
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // SIGKILL: no handler, no goodbye.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::config::SANDBOX_APP_SECRET;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
 use infrastructure::http_client;
 use infrastructure::outbox::departures::ANSWER_SEC;
 use serde_json::Value;
@@ -16,18 +17,23 @@ use tests::webhook::{signature, status, text_message};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::kill::child::Child;
+
 /// Customers; each has a conversation.
 const CUSTOMERS: usize = 24;
 /// Who writes at the same time.
 const WRITERS: usize = 4;
 /// How long to wait before an unacknowledged webhook is sent again.
 const AGAIN: Duration = Duration::from_millis(25);
+/// How long an answer is waited for before the webhook goes to the next process.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Everything outside the process.
+/// Everything outside the processes.
 pub struct World {
     /// What takes messages.
     pub graph: Arc<Graph>,
-    base: watch::Sender<String>,
+    bases: watch::Sender<Vec<String>>,
+    pause: Duration,
     http: reqwest::Client,
     next: Arc<AtomicUsize>,
     acknowledged: Arc<AtomicUsize>,
@@ -39,15 +45,25 @@ fn customer(n: usize) -> String {
 }
 
 impl World {
-    pub fn new(base: String, graph: Graph) -> Self {
-        let http = http_client::client(Duration::from_secs(5));
-        let (graph, base) = (Arc::new(graph), watch::Sender::new(base));
-        Self { graph, base, http, next: Arc::default(), acknowledged: Arc::default(), told: Arc::default() }
+    /// Customers pause between two messages.
+    pub fn new(processes: &[&Child], graph: Graph, pause: Duration) -> Self {
+        let http = http_client::client(ANSWER_WITHIN);
+        let (graph, bases) = (Arc::new(graph), watch::Sender::new(listening(processes)));
+        Self { graph, bases, pause, http, next: Arc::default(), acknowledged: Arc::default(), told: Arc::default() }
     }
 
-    /// The process listens elsewhere from now on.
-    pub fn moves_to(&self, base: &str) {
-        self.base.send_replace(base.to_owned());
+    /// These processes listen from now on.
+    pub fn moves_to(&self, processes: &[&Child]) {
+        self.bases.send_replace(listening(processes));
+    }
+
+    /// Customers write as many messages at once; returns when they are acknowledged.
+    pub async fn crowd_writes(&self, many: usize) -> std::ops::Range<usize> {
+        let first = self.next.fetch_add(many, Ordering::SeqCst);
+        let bases = self.bases.subscribe();
+        join_all((first..first + many).map(|n| deliver(&self.http, &bases, 0, message(n)))).await;
+        self.acknowledged.fetch_add(many, Ordering::SeqCst);
+        first..first + many
     }
 
     /// Messages the process took, so far.
@@ -58,14 +74,14 @@ impl World {
     /// Customers write until it is over; each message is delivered until it is acknowledged.
     pub fn customers_write(&self, over: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
         let writer = |_| {
-            let (http, base) = (self.http.clone(), self.base.subscribe());
+            let (http, bases, pause) = (self.http.clone(), self.bases.subscribe(), self.pause);
             let (next, acknowledged, over) = (Arc::clone(&self.next), Arc::clone(&self.acknowledged), Arc::clone(over));
             tokio::spawn(async move {
                 while !over.load(Ordering::SeqCst) {
                     let n = next.fetch_add(1, Ordering::SeqCst);
-                    let webhook = text_message(&customer(n), &format!("wamid.in.{n}"), &n.to_string());
-                    deliver(&http, &base, &webhook).await;
+                    deliver(&http, &bases, n, message(n)).await;
                     acknowledged.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(pause).await;
                 }
             })
         };
@@ -74,9 +90,10 @@ impl World {
 
     /// Every message that was taken is told to be sent and delivered, in that order or not.
     pub fn statuses_come(&self) -> JoinHandle<()> {
-        let (http, base) = (self.http.clone(), self.base.subscribe());
+        let (http, bases) = (self.http.clone(), self.bases.subscribe());
         let (graph, told) = (Arc::clone(&self.graph), Arc::clone(&self.told));
         tokio::spawn(async move {
+            let mut answers = 0;
             loop {
                 let taken = graph.taken();
                 let Some(call) = taken.get(told.load(Ordering::SeqCst)) else {
@@ -87,7 +104,7 @@ impl World {
                 let words = if taken.len() % 3 == 0 { ["delivered", "sent"] } else { ["sent", "delivered"] };
                 for word in words {
                     let webhook = status(wamid, call.to.trim_start_matches('+'), word, Some(&call.correlation));
-                    deliver(&http, &base, &webhook).await;
+                    answers = deliver(&http, &bases, answers, webhook).await;
                 }
                 told.fetch_add(1, Ordering::SeqCst);
             }
@@ -133,18 +150,34 @@ impl World {
     }
 }
 
-async fn deliver(http: &reqwest::Client, base: &watch::Receiver<String>, webhook: &Value) {
+fn listening(processes: &[&Child]) -> Vec<String> {
+    processes.iter().map(|process| process.base.clone()).collect()
+}
+
+/// The n-th message, whoever it is from.
+fn message(n: usize) -> Value {
+    text_message(&customer(n), &format!("wamid.in.{n}"), &n.to_string())
+}
+
+/// Delivers until a process acknowledges it, beginning with the `first`; which one did.
+async fn deliver(http: &reqwest::Client, bases: &watch::Receiver<Vec<String>>, first: usize, webhook: Value) -> usize {
     let body = webhook.to_string().into_bytes();
     let signature = signature(SANDBOX_APP_SECRET, &body);
+    let mut tried = first;
     loop {
-        let url = format!("{}/api/webhook/whatsapp", base.borrow().clone());
+        let base = {
+            let bases = bases.borrow();
+            bases[tried % bases.len()].clone()
+        };
+        let url = format!("{base}/api/webhook/whatsapp");
         let request =
             http.post(url).header("content-type", "application/json").header("x-hub-signature-256", &signature);
         if let Ok(answer) = request.body(body.clone()).send().await
             && answer.status().is_success()
         {
-            return;
+            return tried;
         }
+        tried += 1;
         tokio::time::sleep(AGAIN).await;
     }
 }

@@ -120,6 +120,7 @@ async fn whoever_lost_the_lease_commits_nothing() {
     let append = Append {
         aggregate_type: "conversation",
         stream: domain::shared::ids::StreamId::new(zombie.tenant, zombie.lane.0),
+        meets: None,
         expected: 1_000,
         events: Vec::new(),
         metadata: json!({}),

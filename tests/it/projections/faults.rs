@@ -57,7 +57,7 @@ async fn an_event_nobody_knows_halts_what_needs_all_of_its_aggregates_events_alo
     ] {
         sqlx::query(statement).execute(&database.pool).await.expect("surgery");
     }
-    for projection in projections(1_000) {
+    for projection in projections(&database.pool, 1_000) {
         run(projection.as_ref(), &database.pool).await;
     }
     let (done, events): (i64, i64) = sqlx::query_as(

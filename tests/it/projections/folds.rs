@@ -15,7 +15,7 @@ async fn a_rebuild_gives_what_was_live_whatever_the_batches() {
     assert!(live.len() > 30, "{}", live.len());
     for batch in [1, 2, 3, 7, 1_000] {
         forget(&database.pool).await;
-        for projection in projections(batch) {
+        for projection in projections(&database.pool, batch) {
             run(projection.as_ref(), &database.pool).await;
         }
         assert_eq!(dump(&database.pool).await, live, "in batches of {batch}");
@@ -27,7 +27,7 @@ async fn a_runner_that_is_killed_in_the_middle_changes_nothing() {
     let database = lived().await;
     let live = dump(&database.pool).await;
     forget(&database.pool).await;
-    for (n, projection) in (0_u64..).zip(projections(4)) {
+    for (n, projection) in (0_u64..).zip(projections(&database.pool, 4)) {
         let mut cut = 0;
         for pause in 0..60 {
             let pool =
@@ -51,7 +51,7 @@ async fn runners_that_race_never_count_anything_twice() {
     forget(&database.pool).await;
     let mut runners = tokio::task::JoinSet::new();
     for batch in [1, 3, 2] {
-        for projection in projections(batch) {
+        for projection in projections(&database.pool, batch) {
             let pool = database.pool.clone();
             runners.spawn(async move {
                 // Without the fence a runner would fold what another has folded.
@@ -64,7 +64,7 @@ async fn runners_that_race_never_count_anything_twice() {
     while let Some(done) = runners.join_next().await {
         done.expect("a runner");
     }
-    for projection in projections(1_000) {
+    for projection in projections(&database.pool, 1_000) {
         run(projection.as_ref(), &database.pool).await;
     }
     assert_eq!(dump(&database.pool).await, live);

@@ -18,13 +18,13 @@ use uuid::Uuid;
 pub const TABLES: [&str; 5] = ["flow_view", "flow_version_view", "conversation_view", "message_view", "lead_view"];
 
 /// Every projection with batches of this size.
-pub fn projections(batch: i64) -> Vec<Arc<dyn Projection>> {
+pub fn projections(pool: &sqlx::PgPool, batch: i64) -> Vec<Arc<dyn Projection>> {
     vec![
-        Arc::new(DocumentProjection::<FlowView>::with_batch(batch)),
-        Arc::new(DocumentProjection::<FlowVersionView>::with_batch(batch)),
-        Arc::new(DocumentProjection::<ConversationView>::with_batch(batch)),
-        Arc::new(DocumentProjection::<MessageView>::with_batch(batch)),
-        Arc::new(DocumentProjection::<LeadView>::with_batch(batch)),
+        Arc::new(DocumentProjection::<FlowView>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<FlowVersionView>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<ConversationView>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<MessageView>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<LeadView>::with_batch(tests::keys(pool), batch)),
     ]
 }
 
@@ -58,7 +58,7 @@ pub async fn lived() -> TestDatabase {
     })
     .await;
     let database = app.stop().await;
-    for projection in projections(1_000) {
+    for projection in projections(&database.pool, 1_000) {
         run(projection.as_ref(), &database.pool).await;
     }
     database

@@ -35,8 +35,8 @@ const CONVERSATIONS: usize = 2_500;
 /// The read model.
 const NAME: &str = "conversation_view";
 
-fn conversations() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(DocumentProjection::<ConversationView>::new())]
+fn conversations(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
+    vec![Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool)))]
 }
 
 /// A log of so many conversations, projected.
@@ -44,7 +44,7 @@ async fn projected(many: usize) -> TestDatabase {
     let database = TestDatabase::create().await;
     past::write(&database.pool, TenantId(Uuid::now_v7()), many).await;
     waiter::register(&database.pool, &[NAME]).await.expect("a checkpoint");
-    for projection in conversations() {
+    for projection in conversations(&database.pool) {
         super::history::run(projection.as_ref(), &database.pool).await;
     }
     database
@@ -56,7 +56,7 @@ async fn documents(pool: &PgPool) -> Vec<(Uuid, String, Value)> {
 }
 
 async fn row(pool: &PgPool) -> ProjectionView {
-    PgProjections::new(pool.clone(), conversations()).one(NAME).await.expect("a row")
+    PgProjections::new(pool.clone(), conversations(pool)).one(NAME).await.expect("a row")
 }
 
 /// Waits until nothing is under way.
@@ -78,6 +78,7 @@ impl Child {
             .args(["projections::kills::rebuild_as_child", "--exact", "--nocapture"])
             .env(VARIABLE, "1")
             .env("DATABASE_URL", database.url().await)
+            .env("FLOWBOT_SECRET_KEY", tests::SECRET_KEY)
             .env("RUST_LOG", "off")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -127,8 +128,8 @@ async fn a_rebuild_that_is_killed_at_twenty_points_ends_as_a_clean_one() {
     let database = projected(CONVERSATIONS).await;
     let pool = &database.pool;
     let stop = CancellationToken::new();
-    let clean = tokio::spawn(Rebuilder::new(pool.clone(), conversations()).run(stop.clone()));
-    PgProjections::new(pool.clone(), conversations()).rebuild(NAME, false).await.expect("a rebuild");
+    let clean = tokio::spawn(Rebuilder::new(pool.clone(), conversations(pool)).run(stop.clone()));
+    PgProjections::new(pool.clone(), conversations(pool)).rebuild(NAME, false).await.expect("a rebuild");
     assert_eq!(settled(pool).await.generation, 2);
     stop.cancel();
     clean.await.expect("a worker");
@@ -169,8 +170,11 @@ async fn connections_that_break_cost_a_page_and_nothing_else() {
     let stop = CancellationToken::new();
     let options = database.options.clone().application_name("breaks");
     let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("a pool");
-    let worker = tokio::spawn(Rebuilder::new(pool, conversations()).run(stop.clone()));
-    PgProjections::new(database.pool.clone(), conversations()).rebuild(NAME, false).await.expect("a rebuild");
+    let worker = tokio::spawn(Rebuilder::new(pool.clone(), conversations(&pool)).run(stop.clone()));
+    PgProjections::new(database.pool.clone(), conversations(&database.pool))
+        .rebuild(NAME, false)
+        .await
+        .expect("a rebuild");
     let mut broken = 0;
     for _ in 0..12 {
         let break_one = "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity
@@ -232,10 +236,11 @@ async fn nodes_share_the_slices() {
         let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("a pool");
         let pages = Arc::<AtomicUsize>::default();
         counts.push(Arc::clone(&pages));
-        let counted: Arc<dyn Projection> = Arc::new(Counted { inner: DocumentProjection::new(), pages });
+        let inner = DocumentProjection::new(tests::keys(&pool));
+        let counted: Arc<dyn Projection> = Arc::new(Counted { inner, pages });
         workers.push(tokio::spawn(Rebuilder::new(pool, vec![counted]).run(stop.clone())));
     }
-    let admin = PgProjections::new(database.pool.clone(), conversations());
+    let admin = PgProjections::new(database.pool.clone(), conversations(&database.pool));
     let mut shared = false;
     // Who looks first may be done before the other one looks.
     for generation in 2..12 {

@@ -34,8 +34,8 @@ async fn pages_of_any_size_give_the_same() {
         past::write(pool, TenantId(Uuid::now_v7()), 12).await;
     }
     let projections: Vec<Arc<dyn Projection>> = vec![
-        Arc::new(DocumentProjection::<ConversationView>::new()),
-        Arc::new(DocumentProjection::<MessageView>::new()),
+        Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool))),
+        Arc::new(DocumentProjection::<MessageView>::new(tests::keys(pool))),
     ];
     waiter::register(pool, &["conversation_view", "message_view"]).await.expect("checkpoints");
     let admin = PgProjections::new(pool.clone(), projections.clone());

@@ -88,12 +88,12 @@ impl Load {
 
 /// Whether what is live is what the log says.
 async fn is_true(pool: &PgPool) {
-    for projection in projections(1_000) {
+    for projection in projections(pool, 1_000) {
         run(projection.as_ref(), pool).await;
     }
     let live = dump(pool).await;
     let mut truth = Vec::new();
-    for (table, projection) in TABLES.into_iter().zip(projections(1_000)) {
+    for (table, projection) in TABLES.into_iter().zip(projections(pool, 1_000)) {
         truth.extend(tests_fold(pool, table, projection.as_ref()).await);
     }
     assert_eq!(live, truth);

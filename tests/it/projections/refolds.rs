@@ -21,8 +21,8 @@ use crate::projections::history::run;
 
 const NAME: &str = "lead_view";
 
-fn leads() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(DocumentProjection::<LeadView>::new())]
+fn leads(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
+    vec![Arc::new(DocumentProjection::<LeadView>::new(tests::keys(pool)))]
 }
 
 /// A log of leads, each with a secret, projected.
@@ -35,7 +35,7 @@ async fn log(many: u32) -> (Log, Vec<StreamId>) {
         log.appender.append(append(&stream, 0, &[log.captured(n), set("secret", "hunter2")])).await.expect("a lead");
         streams.push(stream);
     }
-    run(leads()[0].as_ref(), &log.database.pool).await;
+    run(leads(&log.database.pool)[0].as_ref(), &log.database.pool).await;
     (log, streams)
 }
 
@@ -63,9 +63,9 @@ async fn secret(pool: &PgPool, table: &str, stream: &StreamId) -> Option<String>
 }
 
 async fn rebuilt(pool: &PgPool, generation: i32) {
-    let admin = PgProjections::new(pool.clone(), leads());
+    let admin = PgProjections::new(pool.clone(), leads(pool));
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(Rebuilder::new(pool.clone(), leads()).run(stop.clone()));
+    let worker = tokio::spawn(Rebuilder::new(pool.clone(), leads(pool)).run(stop.clone()));
     eventually("a live generation", async || {
         let row = admin.one(NAME).await.expect("a row");
         (row.status == "running" && row.generation == generation).then_some(())
@@ -79,14 +79,14 @@ async fn rebuilt(pool: &PgPool, generation: i32) {
 async fn every_generation_is_folded_up_to_where_it_stands() {
     let (log, streams) = log(4).await;
     let pool = &log.database.pool;
-    PgProjections::new(pool.clone(), leads()).rebuild(NAME, false).await.expect("a rebuild");
+    PgProjections::new(pool.clone(), leads(pool)).rebuild(NAME, false).await.expect("a rebuild");
     rebuilt(pool, 2).await;
     // One more event, which the live one takes in and the former does not.
     log.appender.append(append(&streams[0], 2, &[set("later", "yes")])).await.expect("an event");
-    run(leads()[0].as_ref(), pool).await;
+    run(leads(pool)[0].as_ref(), pool).await;
     erase(pool, &streams[0]).await;
     let stray = log.stream(99);
-    leads()[0].refold(pool, &[streams[0].clone(), stray]).await.expect("a refold");
+    leads(pool)[0].refold(pool, &[streams[0].clone(), stray]).await.expect("a refold");
     for table in ["lead_view", "lead_view_g1"] {
         assert_eq!(secret(pool, table, &streams[0]).await.as_deref(), Some("erased"), "{table}");
         assert_eq!(secret(pool, table, &streams[1]).await.as_deref(), Some("hunter2"), "{table}");
@@ -95,7 +95,7 @@ async fn every_generation_is_folded_up_to_where_it_stands() {
     let later: Option<String> =
         sqlx::query_scalar(later).bind(streams[0].id.to_string()).fetch_one(pool).await.expect("a document");
     assert_eq!(later, None, "the former generation is not there yet");
-    let former = leads()[0].turn_of(pool, Which::Numbered(1)).await;
+    let former = leads(pool)[0].turn_of(pool, Which::Numbered(1)).await;
     former.expect("a turn");
     let bodies = "select (select jsonb_agg(body order by key) from lead_view) = (select jsonb_agg(body order by key) from lead_view_g1)";
     let same: bool = sqlx::query_scalar(bodies).fetch_one(pool).await.expect("a comparison");
@@ -108,7 +108,7 @@ async fn what_is_gone_from_the_log_is_gone_from_the_model() {
     let pool = &log.database.pool;
     let ghost = "update lead_view set body = '{\"phone\": \"ghost\"}' where key = $1";
     sqlx::query(ghost).bind(streams[1].id.to_string()).execute(pool).await.expect("a ghost");
-    leads()[0].refold(pool, &streams).await.expect("a refold");
+    leads(pool)[0].refold(pool, &streams).await.expect("a refold");
     let phones: Vec<Value> =
         sqlx::query_scalar("select body -> 'phone' from lead_view").fetch_all(pool).await.expect("phones");
     assert!(phones.len() == 2 && phones.iter().all(|phone| phone != "ghost"), "{phones:?}");
@@ -118,11 +118,11 @@ async fn what_is_gone_from_the_log_is_gone_from_the_model() {
 async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     let (log, streams) = log(200).await;
     let pool = &log.database.pool;
-    PgProjections::new(pool.clone(), leads()).rebuild(NAME, false).await.expect("a rebuild");
+    PgProjections::new(pool.clone(), leads(pool)).rebuild(NAME, false).await.expect("a rebuild");
     let slice = |slice| Slice { name: NAME.to_owned(), generation: 2, slice };
     // Half of the slices are in when a contact in each half is erased.
     for n in 0..4 {
-        assert!(matches!(leads()[0].page(pool, &slice(n), 10_000).await.expect("a page"), Page::Done(1..)));
+        assert!(matches!(leads(pool)[0].page(pool, &slice(n), 10_000).await.expect("a page"), Page::Done(1..)));
     }
     let inside: Vec<String> = sqlx::query_scalar("select key from lead_view_g2").fetch_all(pool).await.expect("keys");
     assert!(inside.len() > 20 && inside.len() < 180, "{}", inside.len());
@@ -135,7 +135,9 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     let pages: Vec<_> = (4..8)
         .map(|n| {
             let (pool, slice) = (pool.clone(), slice(n));
-            tokio::spawn(async move { slices::page::<LeadView>(&pool, &slice, 10_000).await.expect("a page") })
+            tokio::spawn(async move {
+                slices::page::<LeadView>(&pool, &tests::keys(&pool), &slice, 10_000).await.expect("a page")
+            })
         })
         .collect();
     eventually("four pages that wait", async || {
@@ -156,7 +158,7 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     for page in pages {
         assert_eq!(page.await.expect("a page"), Page::NotOurs, "what it rests on has changed");
     }
-    leads()[0].refold(pool, &[early.clone(), late.clone()]).await.expect("a refold");
+    leads(pool)[0].refold(pool, &[early.clone(), late.clone()]).await.expect("a refold");
     assert_eq!(secret(pool, "lead_view_g2", early).await.as_deref(), Some("erased"));
     assert_eq!(secret(pool, "lead_view_g2", late).await, None, "its slice is not there yet");
     rebuilt(pool, 2).await;

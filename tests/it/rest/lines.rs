@@ -83,7 +83,7 @@ async fn secrets_are_kept_sealed() {
     app.wait_for_answers("+972501234567", 1).await;
     dana.post(SETTINGS, &line(json!({ "appSecret": SECRET, "verifyToken": "verify-me-please" }))).await.ok();
     let stored = stored(&app).await;
-    assert!(stored.contains("echo hi") && stored.contains(LINE));
+    assert!(stored.contains("$sealed") && stored.contains(LINE));
     for secret in [TOKEN, SECRET, "verify-me-please"] {
         assert!(!stored.contains(secret), "{secret} is in the clear");
     }

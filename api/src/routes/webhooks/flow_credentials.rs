@@ -135,7 +135,9 @@ impl<const BODY: bool> FlowCall<BODY> {
             return Err(self.refusal());
         }
         let actor = owner.map_or(Actor::Webhook, |session| Actor::User(session.user));
-        Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None }, target })
+        // A session's key counts whichever credentials let the call in.
+        let once = self.session.as_ref().and_then(|session| session.cause().once);
+        Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None, once }, target })
     }
 
     /// One answer for a flow that is not there and for one that is somebody else's.

@@ -47,6 +47,15 @@ pub(super) const MARKS: &str = "marked as (
     on conflict do nothing
 )";
 
+pub(super) const ABOUT: &str = "about as (
+    insert into contact_streams (tenant_id, contact_id, aggregate_type, aggregate_id)
+    select a.tenant, a.contact, a.aggregate_type, a.aggregate_id
+      from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::text[])
+           as a(command, tenant, contact, aggregate_type, aggregate_id)
+     {unless_refused}
+    on conflict do nothing
+)";
+
 pub(super) const TOLD: &str = "told as (
     delete from outbox o using unnest({1}::uuid[], {2}::uuid[]) as t(tenant, message)
      where o.message_id = t.message and o.tenant_id = t.tenant

@@ -127,8 +127,7 @@ async fn make(connection: &mut PgConnection, name: &str, cut: &Cut, confirm: boo
 /// Whatever stands below it has finished, here and in earlier epochs: no event can come to be there.
 async fn barrier(connection: &mut PgConnection) -> Result<Position, sqlx::Error> {
     let row = sqlx::query(
-        "select coalesce((select max(log_epoch) from events), 0::smallint) as epoch,
-                pg_snapshot_xmin(pg_current_snapshot())::text as transaction_text",
+        "select m.log_epoch as epoch, pg_snapshot_xmin(pg_current_snapshot())::text as transaction_text from store_meta m",
     )
     .fetch_one(connection)
     .await?;

@@ -6,7 +6,7 @@ use application::projections::{Differences, ProjectionView, RebuildProgress, Sli
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 
 use crate::event_store::generations::position;
 
@@ -47,10 +47,12 @@ select s.name, s.slice, s.events_done, s.done,
 /// # Errors
 /// The database.
 pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
-    let mut views = live(pool, name).await?;
-    let beside = sqlx::query(BESIDE).bind(name).fetch_all(pool).await?;
+    // One snapshot: a swap between two statements would show a generation in both places, or none on its way.
+    let mut snapshot = pool.begin_with("begin isolation level repeatable read, read only").await?;
+    let mut views = live(&mut *snapshot, name).await?;
+    let beside = sqlx::query(BESIDE).bind(name).fetch_all(&mut *snapshot).await?;
     let mut slices: HashMap<String, Vec<SliceProgress>> = HashMap::new();
-    for row in sqlx::query(SLICES).bind(name).fetch_all(pool).await? {
+    for row in sqlx::query(SLICES).bind(name).fetch_all(&mut *snapshot).await? {
         slices.entry(row.try_get("name")?).or_default().push(SliceProgress {
             slice: row.try_get("slice")?,
             events_done: row.try_get("events_done")?,
@@ -58,6 +60,7 @@ pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionVie
             done: row.try_get("done")?,
         });
     }
+    snapshot.commit().await?;
     for row in &beside {
         let name: String = row.try_get("name")?;
         if let Some(view) = views.iter_mut().find(|view| view.name == name) {
@@ -71,8 +74,8 @@ pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionVie
 ///
 /// # Errors
 /// The database.
-pub async fn live(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
-    let rows = sqlx::query(LIVE).bind(name).fetch_all(pool).await?;
+pub async fn live(database: impl PgExecutor<'_>, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
+    let rows = sqlx::query(LIVE).bind(name).fetch_all(database).await?;
     rows.iter()
         .map(|row| {
             Ok(ProjectionView {

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
 use crate::event_store::generations::{self, Held, Which};
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::read_stream;
 use crate::event_store::rebuild::slices::PAGE;
 
@@ -16,7 +17,7 @@ use crate::event_store::rebuild::slices::PAGE;
 ///
 /// # Errors
 /// The database, or an event that cannot be read; the generations before that one are done.
-pub async fn refold<D: Document>(pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {
+pub async fn refold<D: Document>(pool: &PgPool, keys: &KeyRing, streams: &[StreamId]) -> Result<(), sqlx::Error> {
     let mut streams: Vec<String> = streams.iter().map(ToString::to_string).collect();
     streams.sort_unstable();
     streams.dedup();
@@ -31,7 +32,7 @@ pub async fn refold<D: Document>(pool: &PgPool, streams: &[StreamId]) -> Result<
         let held = generations::wait_for(&mut transaction, D::NAME, Which::Numbered(generation)).await?;
         let Some(held) = held else { continue };
         for stream in in_there(&mut transaction, &held, &streams).await? {
-            let folded = fold::<D>(&mut transaction, &held, &stream).await?;
+            let folded = fold::<D>(&mut transaction, keys, &held, &stream).await?;
             documents::store(&mut transaction, &held.table(), folded).await?;
         }
         transaction.commit().await?;
@@ -63,12 +64,14 @@ async fn in_there(connection: &mut PgConnection, held: &Held, streams: &[String]
 
 async fn fold<D: Document>(
     connection: &mut PgConnection,
+    keys: &KeyRing,
     held: &Held,
     stream: &str,
 ) -> Result<Documents<D>, sqlx::Error> {
     let (mut documents, mut after) = (HashMap::new(), 0);
     loop {
-        let events = read_stream(connection, D::Aggregate::TYPE, stream, after, PAGE).await?;
+        let mut events = read_stream(connection, D::Aggregate::TYPE, stream, after, PAGE).await?;
+        keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
         let Some(last) = events.last() else { return Ok(documents) };
         after = last.sequence;
         for event in &events {

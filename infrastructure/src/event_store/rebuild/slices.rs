@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use crate::event_store::documents::{self, Documents};
 use crate::event_store::generations::{Role, SMOOTHED, position, table};
+use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{Range, RawEvent, read_range};
 
 /// Events of a page.
@@ -62,10 +63,10 @@ struct Folded<D> {
 ///
 /// # Errors
 /// The database; nothing of the page remains.
-pub async fn page<D: Document>(pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
+pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(place) = claim(&mut transaction, slice).await? else { return Ok(Page::NotOurs) };
-    let folded = match fold::<D>(&mut transaction, &place, limit).await? {
+    let folded = match fold::<D>(&mut transaction, keys, &place, limit).await? {
         Ok(folded) => folded,
         Err(error) => {
             halt(&mut transaction, slice, &error).await?;
@@ -139,6 +140,7 @@ async fn claim(connection: &mut PgConnection, slice: &Slice) -> Result<Option<Pl
 /// Folds streams that are whole. One longer than a page goes on over pages, in memory.
 async fn fold<D: Document>(
     connection: &mut PgConnection,
+    keys: &KeyRing,
     place: &Place,
     limit: i64,
 ) -> Result<Result<Folded<D>, String>, sqlx::Error> {
@@ -152,7 +154,8 @@ async fn fold<D: Document>(
         types: D::READS,
     };
     loop {
-        let events = read_range(connection, &range, limit).await?;
+        let mut events = read_range(connection, &range, limit).await?;
+        keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
         folded.end = (events.len() as i64) < limit;
         let whole = if folded.end { events.len() } else { before_last_stream(&events) };
         let carried = folded.events > 0;

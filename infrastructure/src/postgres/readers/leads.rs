@@ -48,6 +48,8 @@ impl LeadReader for PgLeadReader {
     }
 
     async fn get(&self, tenant: TenantId, phone: &Phone) -> AppResult<Option<LeadView>> {
-        one(&self.pool, tenant, Lead::id_of(tenant, phone).to_string()).await
+        let lead: Option<LeadView> = one(&self.pool, tenant, Lead::id_of(tenant, phone).to_string()).await?;
+        // What is left of an erased lead is nobody's.
+        Ok(lead.filter(|lead| lead.phone.is_some()))
     }
 }

@@ -1,0 +1,266 @@
+//! The keys of contacts: what the log says of a person is sealed with that person's key, and cannot be read once the
+//! key is destroyed. Keys lie in the database, wrapped by the master key.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use domain::shared::ids::{ContactId, TenantId};
+use rand::Rng;
+use sqlx::{PgConnection, PgPool, Row};
+use uuid::Uuid;
+
+use crate::event_store::log_reader::RawEvent;
+use crate::event_store::sealed::{self, Sealed};
+use crate::security::random_bytes;
+use crate::security::secret_box::{SecretBox, SecretBoxError, place};
+
+/// Keys remembered; beyond that everything is forgotten and read again.
+const REMEMBERED_MAX: usize = 100_000;
+const NONCE_BYTES: usize = 24;
+
+/// The key of one contact.
+#[derive(Clone)]
+pub struct ContactKey {
+    contact: ContactId,
+    cipher: XChaCha20Poly1305,
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It was destroyed.
+    #[error("the contact was erased")]
+    Erased,
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// It does not open: the master key is another, or the row was changed.
+    #[error("a contact's key does not open: {0}")]
+    Wrapped(#[from] SecretBoxError),
+}
+
+impl KeyError {
+    /// For those who only know the database's errors.
+    pub fn into_database(self) -> sqlx::Error {
+        match self {
+            Self::Database(error) => error,
+            other @ (Self::Erased | Self::Wrapped(_)) => sqlx::Error::Decode(Box::new(other)),
+        }
+    }
+}
+
+impl ContactKey {
+    fn new(contact: ContactId, key: &[u8; 32]) -> Self {
+        Self { contact, cipher: XChaCha20Poly1305::new(key.into()) }
+    }
+
+    /// Seals for one place (XChaCha20-Poly1305, a random nonce): opened at any other, it is refused.
+    pub fn seal(&self, plain: &[u8], place: &str) -> Sealed {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill(&mut nonce);
+        let payload = Payload { msg: plain, aad: place.as_bytes() };
+        // The cipher refuses 256 GiB and more; no event has them.
+        let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
+        Sealed { contact: self.contact, bytes: [&nonce[..], &sealed].concat() }
+    }
+
+    /// Opens what [`ContactKey::seal`] sealed for the same place.
+    pub fn open(&self, sealed: &Sealed, place: &str) -> Option<Vec<u8>> {
+        let (nonce, msg) = sealed.bytes.split_at_checked(NONCE_BYTES)?;
+        self.cipher.decrypt(XNonce::from_slice(nonce), Payload { msg, aad: place.as_bytes() }).ok()
+    }
+}
+
+/// Remembered keys, as of a number of erasures; `None` for a destroyed one.
+#[derive(Default)]
+struct Remembered {
+    erasures: i64,
+    keys: HashMap<(TenantId, ContactId), Option<ContactKey>>,
+}
+
+impl Remembered {
+    fn forget_before(&mut self, erasures: i64) {
+        if self.erasures < erasures {
+            *self = Self { erasures, keys: HashMap::new() };
+        }
+    }
+}
+
+/// Finds and makes the keys of contacts.
+pub struct KeyRing {
+    pool: PgPool,
+    master: SecretBox,
+    remembered: Mutex<Remembered>,
+}
+
+impl KeyRing {
+    /// Keys in this database, wrapped by `master`.
+    pub fn new(pool: PgPool, master: SecretBox) -> Self {
+        Self { pool, master, remembered: Mutex::default() }
+    }
+
+    /// A key that may be remembered, for a stream that others would be seen to have erased.
+    ///
+    /// # Errors
+    /// It was destroyed, or cannot be read.
+    pub async fn known(&self, tenant: TenantId, contact: ContactId) -> Result<ContactKey, KeyError> {
+        if let Some(Some(key)) = self.remembered().keys.get(&(tenant, contact)) {
+            return Ok(key.clone());
+        }
+        self.fresh(tenant, contact).await
+    }
+
+    /// The key as the database has it, made when there is none. A stream's first event takes it: nothing else
+    /// would tell that the contact was erased meanwhile.
+    ///
+    /// # Errors
+    /// It was destroyed, or cannot be read.
+    pub async fn fresh(&self, tenant: TenantId, contact: ContactId) -> Result<ContactKey, KeyError> {
+        let bytes = random_bytes::<32>().map_err(SecretBoxError::from)?;
+        let wrapped = self.master.seal(&bytes, &place_of(tenant, contact))?;
+        // One statement finds or makes it; when somebody else made it meanwhile, it is found at the second look.
+        let mut looks = 0;
+        let (found, erasures): (Option<String>, i64) = loop {
+            let row = sqlx::query(
+                "with found as (select wrapped from contact_keys where tenant_id = $1 and contact_id = $2), made as (
+                    insert into contact_keys (tenant_id, contact_id, wrapped)
+                    select $1, $2, $3 where not exists (select from found) on conflict do nothing returning wrapped)
+                 select wrapped, (select count from erasures) as erasures
+                   from (select wrapped from found union all select wrapped from made) as key",
+            )
+            .bind(tenant.0)
+            .bind(contact.0)
+            .bind(&wrapped)
+            .fetch_optional(&self.pool)
+            .await?;
+            looks += 1;
+            match row {
+                Some(row) => break (row.try_get("wrapped")?, row.try_get("erasures")?),
+                None if looks < 3 => {}
+                None => return Err(KeyError::Database(sqlx::Error::RowNotFound)),
+            }
+        };
+        let key = found.map(|wrapped| self.unwrap(tenant, contact, &wrapped)).transpose()?;
+        self.remember((tenant, contact), key.clone(), erasures);
+        key.ok_or(KeyError::Erased)
+    }
+
+    /// Opens events as they came from the log: those that were sealed read as they were written; those of erased
+    /// contacts keep what is left of them and say so. `connection` is the one they were read by, so that within a
+    /// transaction that holds a checkpoint no key is used that was destroyed before.
+    ///
+    /// # Errors
+    /// The database. An event that does not open says so when it is decoded.
+    pub async fn open(&self, connection: &mut PgConnection, events: &mut [RawEvent]) -> Result<(), KeyError> {
+        let mut sealed: Vec<(usize, TenantId, Sealed)> = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            if let Some(part) = sealed::part_of(event.payload.get())
+                && let Some(tenant) = event.tenant()
+            {
+                sealed.push((index, tenant, part));
+            }
+        }
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        let keys = self.all(connection, sealed.iter().map(|(_, tenant, part)| (*tenant, part.contact))).await?;
+        for (index, tenant, part) in sealed {
+            let Some(event) = events.get_mut(index) else { continue };
+            match keys.get(&(tenant, part.contact)) {
+                Some(Some(key)) => event.open(key, &part),
+                Some(None) | None => event.erased = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens one sealed part that does not stand in an event.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn open_part(
+        &self,
+        connection: &mut PgConnection,
+        tenant: TenantId,
+        part: &Sealed,
+        place: &str,
+    ) -> Result<Option<Vec<u8>>, KeyError> {
+        let keys = self.all(connection, std::iter::once((tenant, part.contact))).await?;
+        let key = keys.get(&(tenant, part.contact)).and_then(Option::as_ref);
+        Ok(key.and_then(|key| key.open(part, place)))
+    }
+
+    async fn all(
+        &self,
+        connection: &mut PgConnection,
+        wanted: impl Iterator<Item = (TenantId, ContactId)>,
+    ) -> Result<HashMap<(TenantId, ContactId), Option<ContactKey>>, KeyError> {
+        let erasures = sqlx::query_scalar("select count from erasures").fetch_one(&mut *connection).await?;
+        let mut found = HashMap::new();
+        let mut missing: (Vec<Uuid>, Vec<Uuid>) = Default::default();
+        {
+            let mut remembered = self.remembered();
+            remembered.forget_before(erasures);
+            for at in wanted {
+                match remembered.keys.get(&at) {
+                    Some(key) => drop(found.insert(at, key.clone())),
+                    None if found.insert(at, None).is_none() => {
+                        missing.0.push(at.0.0);
+                        missing.1.push(at.1.0);
+                    }
+                    None => {}
+                }
+            }
+        }
+        if missing.0.is_empty() {
+            return Ok(found);
+        }
+        let rows = sqlx::query(
+            "select k.tenant_id, k.contact_id, k.wrapped from contact_keys k
+               join unnest($1::uuid[], $2::uuid[]) as w(tenant_id, contact_id)
+                 on k.tenant_id = w.tenant_id and k.contact_id = w.contact_id",
+        )
+        .bind(missing.0)
+        .bind(missing.1)
+        .fetch_all(connection)
+        .await?;
+        for row in rows {
+            let at = (TenantId(row.try_get("tenant_id")?), ContactId(row.try_get("contact_id")?));
+            let wrapped: Option<String> = row.try_get("wrapped")?;
+            let key = wrapped.map(|wrapped| self.unwrap(at.0, at.1, &wrapped)).transpose()?;
+            self.remember(at, key.clone(), erasures);
+            found.insert(at, key);
+        }
+        Ok(found)
+    }
+
+    fn unwrap(&self, tenant: TenantId, contact: ContactId, wrapped: &str) -> Result<ContactKey, KeyError> {
+        let bytes = self.master.open(wrapped, &place_of(tenant, contact))?;
+        let key: [u8; 32] = bytes.try_into().map_err(|_| SecretBoxError::Malformed)?;
+        Ok(ContactKey::new(contact, &key))
+    }
+
+    /// Remembers what was read when there had been so many erasures; what is older than what is known by now is not.
+    fn remember(&self, at: (TenantId, ContactId), key: Option<ContactKey>, erasures: i64) {
+        let mut remembered = self.remembered();
+        remembered.forget_before(erasures);
+        if remembered.erasures > erasures {
+            return;
+        }
+        if remembered.keys.len() >= REMEMBERED_MAX {
+            remembered.keys.clear();
+        }
+        remembered.keys.insert(at, key);
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What a contact's wrapped key is bound to.
+pub(crate) fn place_of(tenant: TenantId, contact: ContactId) -> String {
+    place(tenant, &format!("contact_keys/{contact}"))
+}
