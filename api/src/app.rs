@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::audit::Proofs;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
@@ -40,6 +41,8 @@ pub struct App {
     pub webhooks: Arc<dyn WebhookIntake>,
     /// Requests that may be sent again.
     pub idempotency: Arc<dyn Idempotency>,
+    /// What the seals vouch for.
+    pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

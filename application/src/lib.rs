@@ -3,6 +3,7 @@
 //! Invariants: no SQL, no HTTP, no clock; rules live in `domain`, adapters in `infrastructure`.
 
 pub mod actor;
+pub mod audit;
 pub mod channels;
 pub mod commands;
 pub mod contacts;

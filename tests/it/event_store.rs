@@ -2,7 +2,7 @@
 
 mod appends;
 mod feed;
-mod given;
+pub mod given;
 mod nodes;
 mod sealing;
 mod snapshots;

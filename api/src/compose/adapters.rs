@@ -39,6 +39,8 @@ use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::sealing::proofs::PgProofs;
+use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
@@ -89,6 +91,8 @@ pub struct Adapters {
     pub lines: Arc<PgLines>,
     /// People.
     pub users: Arc<PgUsers>,
+    /// Seals the log.
+    pub sealer: Arc<Sealer>,
 }
 
 struct Sleep;
@@ -107,6 +111,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
+    let sealer = Arc::new(Sealer::new(pool.clone(), secrets.clone(), &config.data_dir));
     let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let flow_commands: Arc<dyn Commands<Flow>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
@@ -158,6 +163,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let proofs = PgProofs::new(pool.clone(), secrets.clone(), config.data_dir.clone(), Arc::clone(&clock));
     let erasure = Erasure {
         conversations: Arc::clone(&conversation_commands),
         leads: Arc::clone(&leads.commands),
@@ -167,6 +173,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     };
     let app = App {
         erasure,
+        proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -199,5 +206,17 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, keys, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters {
+        app,
+        keys,
+        pokes,
+        checkpoints,
+        journal_grown,
+        inbound,
+        decisions,
+        conversation_commands,
+        lines,
+        users,
+        sealer,
+    }
 }

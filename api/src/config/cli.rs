@@ -1,5 +1,7 @@
 //! The command line: every command, every flag, and the variable each flag stands for.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -56,6 +58,12 @@ pub enum Command {
         #[command(subcommand)]
         command: StoreCommand,
     },
+    /// Proof that the log is as it was
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// People, without the API
     User {
         /// What to do with them.
@@ -81,6 +89,30 @@ pub struct AdoptOptions {
     /// Send nothing of it: the original lives on. Messages become dead letters, timers and webhooks are put aside
     #[arg(long)]
     pub drop_outbox: bool,
+}
+
+/// What can be asked of the sealed log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Recompute the chain and name the first batch that is not as it was sealed
+    Verify(Verify),
+}
+
+/// What to verify.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// The number of the first event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: Option<i64>,
+    /// The number of the last event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub to: Option<i64>,
+    /// A head that was kept, or an export, to hold the log against [default: audit-head.json of the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
+    /// Verify this export instead; needs no database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
+    pub export: Option<PathBuf>,
 }
 
 /// What can be done with people.
