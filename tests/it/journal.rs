@@ -166,3 +166,18 @@ fn a_crash_between_the_journal_and_the_processing_loses_nothing() {
         assert_eq!(count(&app.database.pool, received).await, 20);
     });
 }
+
+#[tokio::test]
+async fn what_waits_too_long_for_a_lock_is_tried_again() {
+    let app = TestApp::start().await;
+    app.account("dana").await.has_line().await.has_flow("echo", &flows::echo()).await;
+    let mut lock = app.database.pool.begin().await.expect("a transaction");
+    let hold = "set local idle_in_transaction_session_timeout = 0; lock table events in share mode";
+    sqlx::raw_sql(hold).execute(&mut *lock).await.expect("a lock");
+    app.customer_writes("972501234567", "hello").await;
+    // Longer than a statement waits for a lock: 10 s.
+    tokio::time::sleep(std::time::Duration::from_millis(10_500)).await;
+    lock.rollback().await.expect("the lock is gone");
+    assert_eq!(app.wait_for_answers("972501234567", 1).await.len(), 1);
+    assert_eq!(count(&app.database.pool, "parked_elements").await, 0);
+}

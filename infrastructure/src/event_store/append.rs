@@ -214,7 +214,8 @@ pub fn classify(error: sqlx::Error) -> AppendError {
     }
 }
 
-/// Whether the database could not be reached, or refused because it starts, stops or is full.
+/// Whether the database could not be reached, or refused because it starts, stops or is full, or because a lock or
+/// the statement took too long.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -223,7 +224,8 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(database) => {
-            database.code().is_some_and(|code| ["08", "53", "57P"].iter().any(|class| code.starts_with(class)))
+            let passing = ["08", "53", "57P", "55P03", "57014"];
+            database.code().is_some_and(|code| passing.iter().any(|class| code.starts_with(class)))
         }
         _ => false,
     }
