@@ -40,7 +40,8 @@ impl std::str::FromStr for At {
         // In a query, a bare `+` of an offset arrives as a space.
         let time =
             DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
-        let is_date = text.parse::<NaiveDate>().is_ok();
+        // A position by its looks, but nobody means the epoch 2026.
+        let is_date = text.len() == "2026-01-31".len() && text.parse::<NaiveDate>().is_ok();
         match (time, text.parse()) {
             (Ok(time), _) => Ok(Self::Time(time.to_utc())),
             (Err(_), Ok(position)) if !is_date => Ok(Self::Position(position)),
