@@ -98,7 +98,7 @@ pub struct ProjectionView {
     pub name: String,
     /// `running`, `halted` (see `error`), `rebuilding`, or `paused`: a rebuild waits for a person.
     pub status: String,
-    /// Events the live generation has not taken in; exact up to 100 000, an estimate beyond.
+    /// Events the live generation has not taken in; exact up to 10 000, an estimate beyond.
     pub lag_events: i64,
     /// The age of the oldest of them, in seconds.
     pub lag_seconds: f64,

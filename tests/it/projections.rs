@@ -3,4 +3,8 @@
 mod faults;
 mod folds;
 pub mod history;
+mod kills;
+mod pages;
 mod rebuilds;
+mod refolds;
+mod stops;

@@ -230,7 +230,8 @@ pub async fn read_range(
     range: &Range<'_>,
     limit: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
-    // Bounds that are not there are left out, not null: else the index would be walked to its end.
+    // Bounds that are not there are left out, not null: else the index would be walked to its end. The barrier is
+    // written so that no index has it: else the planner takes the feed's, and sorts the rest of the log for a page.
     let (start, stream, sequence) = match (&range.after, range.from) {
         (Some((stream, sequence)), _) => ("and (e.aggregate_id, e.sequence) > ($5, $6)", stream.as_str(), *sequence),
         (None, Some(from)) => ("and (e.aggregate_id, e.sequence) >= ($5, $6)", from, 0),
@@ -244,12 +245,12 @@ pub async fn read_range(
                 case when {wanted} then e.metadata else 'null' end as metadata,
                 e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
            from events e
-          where e.aggregate_type = $1 and (e.log_epoch, e.transaction_id) < ($2, $3::text::xid8) {start} {end}
+          where e.aggregate_type = $1 and (e.log_epoch::int, e.transaction_id) < ($2::int, $3::text::xid8) {start} {end}
           order by e.aggregate_id, e.sequence limit $4"
     );
     let rows = sqlx::query(&statement)
         .bind(range.aggregate_type)
-        .bind(range.below.epoch)
+        .bind(i32::from(range.below.epoch))
         .bind(range.below.transaction.to_string())
         .bind(limit)
         .bind(stream)

@@ -55,11 +55,11 @@ pub trait Projection: Send + Sync {
         until: Option<Position>,
     ) -> Result<Turn, sqlx::Error>;
 
-    /// The next page of a build's slice.
+    /// The next page of a build's slice, of about `limit` events.
     ///
     /// # Errors
     /// The database; nothing of the page remains.
-    async fn page(&self, pool: &PgPool, slice: &slices::Slice) -> Result<slices::Page, sqlx::Error>;
+    async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error>;
 
     /// Folds these streams from scratch up to each generation's checkpoint, and puts what comes of it in place of
     /// their documents. For when what the events say has changed: personal data was erased.
@@ -154,8 +154,8 @@ where
         Ok(Turn::Advanced { events: events.len(), position })
     }
 
-    async fn page(&self, pool: &PgPool, slice: &slices::Slice) -> Result<slices::Page, sqlx::Error> {
-        slices::page::<D>(pool, &self.keys, slice).await
+    async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error> {
+        slices::page::<D>(pool, &self.keys, slice, limit).await
     }
 
     async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod begin;
 pub mod compare;
 pub mod listing;
+pub mod reader;
 pub mod refold;
 pub mod slices;
 pub mod swap;
@@ -17,14 +18,13 @@ use application::projections::Differences;
 use rand::Rng;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::generations::{Role, Which};
 use crate::event_store::projector::{BATCH_MAX, Projection, Turn};
 use crate::event_store::rebuild::compare::Compared;
-use crate::event_store::rebuild::slices::{Page, Slice};
+use crate::event_store::rebuild::reader::{Pace, Reader};
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
@@ -40,7 +40,7 @@ pub struct Rebuilder {
     pool: PgPool,
     projections: Vec<Arc<dyn Projection>>,
     workers: usize,
-    permits: Arc<Semaphore>,
+    pace: Arc<Pace>,
 }
 
 /// A generation that is not live.
@@ -66,7 +66,7 @@ impl Rebuilder {
     /// For these projections.
     pub fn new(pool: PgPool, projections: Vec<Arc<dyn Projection>>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
-        Self { pool, projections, workers, permits: Arc::new(Semaphore::new(workers)) }
+        Self { pool, projections, workers, pace: Arc::new(Pace::new(workers)) }
     }
 
     /// Works until `stop`.
@@ -208,27 +208,17 @@ impl Rebuilder {
         .await?;
         let mut readers = JoinSet::new();
         for n in 0..self.workers.min(slices.len()) {
-            let (pool, projection, permits) = (self.pool.clone(), Arc::clone(projection), Arc::clone(&self.permits));
             // Each begins elsewhere.
-            let (mut slices, stop) = (slices.clone(), stop.clone());
+            let mut slices = slices.clone();
             let first = n * slices.len() / self.workers;
             slices.rotate_left(first);
-            readers.spawn(async move {
-                for slice in slices {
-                    let slice = Slice { name: projection.name().to_owned(), generation, slice };
-                    while !stop.is_cancelled() {
-                        let Ok(_permit) = permits.acquire().await else { break };
-                        match projection.page(&pool, &slice).await? {
-                            Page::Done(events) => metrics::counter!(
-                                "projection_rebuild_events_total", "projection" => projection.name())
-                            .increment(events.unsigned_abs()),
-                            Page::NotOurs => break,
-                            Page::Halted => return Ok(()),
-                        }
-                    }
-                }
-                Ok::<(), sqlx::Error>(())
-            });
+            let reader = Reader {
+                pool: self.pool.clone(),
+                projection: Arc::clone(projection),
+                generation,
+                pace: Arc::clone(&self.pace),
+            };
+            readers.spawn(reader.read(slices, stop.clone()));
         }
         let mut ended = Ok(());
         while let Some(done) = readers.join_next().await {

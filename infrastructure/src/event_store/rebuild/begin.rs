@@ -29,18 +29,24 @@ pub async fn begin(pool: &PgPool, projection: &dyn Projection, confirm: bool) ->
     .bind(projection.name())
     .fetch_one(&mut *transaction)
     .await
-    .map_err(app_error)?;
+    .map_err(refusal)?;
     if under_way > 0 {
         return Err(busy());
     }
-    let generation = make(&mut transaction, projection.name(), &cut, confirm).await.map_err(|error| {
-        // Two begin at once, and the other one was first.
-        let taken = error.as_database_error().is_some_and(|error| error.is_unique_violation());
-        if taken { busy() } else { app_error(error) }
-    })?;
+    let generation = make(&mut transaction, projection.name(), &cut, confirm).await.map_err(refusal)?;
     transaction.commit().await.map_err(app_error)?;
-    tracing::info!(projection = projection.name(), generation, events = cut.events, "A rebuild begins");
+    let events = cut.events;
+    tracing::info!(projection = projection.name(), generation, events, "A rebuild begins");
     Ok(generation)
+}
+
+/// Two begin at once and the other one was first, or somebody held what is needed for too long.
+fn refusal(error: sqlx::Error) -> AppError {
+    match error.as_database_error() {
+        Some(database) if database.is_unique_violation() => busy(),
+        Some(database) if database.code().as_deref() == Some("55P03") => AppError::Unavailable,
+        Some(_) | None => app_error(error),
+    }
 }
 
 fn busy() -> AppError {

@@ -116,7 +116,12 @@ async fn snapshot(
     if !matches!(turn, Turn::Advanced { position, .. } if position == live.position) {
         return Ok(Aligned::No);
     }
-    for statement in ["begin isolation level repeatable read, read only", "set local statement_timeout = 0"] {
+    for statement in [
+        "begin isolation level repeatable read, read only",
+        "set local statement_timeout = 0",
+        // One core is enough of the others'.
+        "set local max_parallel_workers_per_gather = 0",
+    ] {
         sqlx::query(statement).execute(&mut *reader).await?;
     }
     let same: bool = sqlx::query_scalar(

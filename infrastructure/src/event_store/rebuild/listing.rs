@@ -6,22 +6,22 @@ use application::projections::{Differences, ProjectionView, RebuildProgress, Sli
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 
 use crate::event_store::generations::position;
 
-/// The live generations, each with its lag. Up to 100 000 events are counted, in the index; beyond, the lag is the
+/// The live generations, each with its lag. Up to 10 000 events are counted, in the index; beyond, the lag is the
 /// distance of positions, which is as good as long as few appends fail. The age is that of one row.
 const LIVE: &str = "
 select p.name, p.status, p.generation, p.error, p.differences, p.log_epoch, p.transaction_id::text as transaction_text, p.position,
        p.rate * exp(-extract(epoch from clock_timestamp() - p.updated_at)::float8 / 10) as rate,
-       case when lag.events <= 100000 then lag.events else greatest(lag.events, head.position - p.position) end as lag_events,
+       case when lag.events <= 10000 then lag.events else greatest(lag.events, head.position - p.position) end as lag_events,
        coalesce(extract(epoch from clock_timestamp() - oldest.recorded_at), 0)::float8 as lag_seconds
   from projections p
        cross join lateral (select count(*) as events from (
             select 1 from events e
              where (e.log_epoch, e.transaction_id, e.global_position) > (p.log_epoch, p.transaction_id, p.position)
-             order by e.log_epoch, e.transaction_id, e.global_position limit 100001) counted) lag
+             order by e.log_epoch, e.transaction_id, e.global_position limit 10001) counted) lag
        left join lateral (
             select e.recorded_at from events e
              where (e.log_epoch, e.transaction_id, e.global_position) > (p.log_epoch, p.transaction_id, p.position)
@@ -47,10 +47,12 @@ select s.name, s.slice, s.events_done, s.done,
 /// # Errors
 /// The database.
 pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
-    let mut views = live(pool, name).await?;
-    let beside = sqlx::query(BESIDE).bind(name).fetch_all(pool).await?;
+    // One snapshot: a swap between two statements would show a generation in both places, or none on its way.
+    let mut snapshot = pool.begin_with("begin isolation level repeatable read, read only").await?;
+    let mut views = live(&mut *snapshot, name).await?;
+    let beside = sqlx::query(BESIDE).bind(name).fetch_all(&mut *snapshot).await?;
     let mut slices: HashMap<String, Vec<SliceProgress>> = HashMap::new();
-    for row in sqlx::query(SLICES).bind(name).fetch_all(pool).await? {
+    for row in sqlx::query(SLICES).bind(name).fetch_all(&mut *snapshot).await? {
         slices.entry(row.try_get("name")?).or_default().push(SliceProgress {
             slice: row.try_get("slice")?,
             events_done: row.try_get("events_done")?,
@@ -58,6 +60,7 @@ pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionVie
             done: row.try_get("done")?,
         });
     }
+    snapshot.commit().await?;
     for row in &beside {
         let name: String = row.try_get("name")?;
         if let Some(view) = views.iter_mut().find(|view| view.name == name) {
@@ -71,8 +74,8 @@ pub async fn list(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionVie
 ///
 /// # Errors
 /// The database.
-pub async fn live(pool: &PgPool, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
-    let rows = sqlx::query(LIVE).bind(name).fetch_all(pool).await?;
+pub async fn live(database: impl PgExecutor<'_>, name: Option<&str>) -> Result<Vec<ProjectionView>, sqlx::Error> {
+    let rows = sqlx::query(LIVE).bind(name).fetch_all(database).await?;
     rows.iter()
         .map(|row| {
             Ok(ProjectionView {

@@ -14,6 +14,8 @@ use crate::event_store::log_reader::{Range, RawEvent, read_range};
 
 /// Events of a page.
 pub const PAGE: i64 = 10_000;
+/// Events of a page while others write: it must not keep a core for long.
+pub const PAGE_BESIDE: i64 = 2_000;
 
 /// A slice of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +63,10 @@ struct Folded<D> {
 ///
 /// # Errors
 /// The database; nothing of the page remains.
-pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice) -> Result<Page, sqlx::Error> {
+pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(place) = claim(&mut transaction, slice).await? else { return Ok(Page::NotOurs) };
-    let folded = match fold::<D>(&mut transaction, keys, &place).await? {
+    let folded = match fold::<D>(&mut transaction, keys, &place, limit).await? {
         Ok(folded) => folded,
         Err(error) => {
             halt(&mut transaction, slice, &error).await?;
@@ -73,6 +75,8 @@ pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice) -> 
             return Ok(Page::Halted);
         }
     };
+    // A page and its cursor are lost together or not at all: nobody need wait for the disk, writers least of all.
+    sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
     // The fence: the page counts only if nothing it rests on has changed.
     let statement = format!(
         "update rebuild_slices set cursor_stream = coalesce($5, cursor_stream), events_done = events_done + $6, done = $7,
@@ -138,6 +142,7 @@ async fn fold<D: Document>(
     connection: &mut PgConnection,
     keys: &KeyRing,
     place: &Place,
+    limit: i64,
 ) -> Result<Result<Folded<D>, String>, sqlx::Error> {
     let mut folded = Folded { documents: HashMap::new(), events: 0, cursor: None, end: false };
     let mut range = Range {
@@ -149,9 +154,9 @@ async fn fold<D: Document>(
         types: D::READS,
     };
     loop {
-        let mut events = read_range(connection, &range, PAGE).await?;
+        let mut events = read_range(connection, &range, limit).await?;
         keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
-        folded.end = (events.len() as i64) < PAGE;
+        folded.end = (events.len() as i64) < limit;
         let whole = if folded.end { events.len() } else { before_last_stream(&events) };
         let carried = folded.events > 0;
         let goes_on = events.first().is_some_and(|event| folded.cursor.as_ref() == Some(&event.stream));

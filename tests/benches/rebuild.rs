@@ -1,0 +1,120 @@
+//! Rebuild of the conversation read model, side by side on one Postgres: ours, one SQL `insert … select` that builds
+//! the same summary, and a fold with one upsert an event; then ours beside 400 writes a second. Ratios matter; the
+//! machine is shared. `cargo bench --bench rebuild [-- EVENTS]`, 1 000 000 unless told.
+
+#[path = "rebuild/beside.rs"]
+mod beside;
+#[path = "rebuild/others.rs"]
+mod others;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use application::conversations::views::ConversationView;
+use application::projections::Projections;
+use domain::shared::ids::TenantId;
+use infrastructure::event_store::projector::{DocumentProjection, Projection, Turn};
+use infrastructure::event_store::rebuild::Rebuilder;
+use infrastructure::event_store::rebuild::admin::PgProjections;
+use infrastructure::event_store::waiter;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tests::cluster::TestDatabase;
+use tests::past;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The read model.
+const NAME: &str = "conversation_view";
+
+fn main() {
+    let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(run(events));
+}
+
+/// The one projection that is measured.
+fn projections(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
+    vec![Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool)))]
+}
+
+async fn run(events: usize) {
+    api::compose::health::recorder();
+    let database = TestDatabase::durable().await;
+    let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
+    waiter::register(&pool, &[NAME]).await.expect("a checkpoint");
+    let tenant = TenantId(Uuid::now_v7());
+    let began = Instant::now();
+    let streams = past::write(&pool, tenant, events / past::EVENTS).await;
+    let size: f64 = sqlx::query_scalar(
+        "select avg(octet_length(payload::text) + octet_length(metadata::text))::float8 from events",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("a size");
+    println!("{events} events of {size:.0} bytes, written in {:.0} s", began.elapsed().as_secs_f64());
+    sqlx::query("vacuum analyze events").execute(&pool).await.expect("statistics");
+    // As on a running system: the live model is there and at the head.
+    catch_up(&pool).await;
+
+    others::insert_select(&pool).await; // warms the cache
+    let sql = others::insert_select(&pool).await;
+    let peak = Peak::start();
+    let (phases, ours) = rebuild(&pool).await;
+    let memory = peak.mebibytes();
+    let upserts = others::upserts(&pool, events.min(20_000)).await;
+    let rate = |time: Duration| events as f64 / time.as_secs_f64();
+    println!("| way | events/s | ours to it |\n| --- | --- | --- |");
+    println!("| our rebuild, asked to live (slices, catch-up, comparison, swap) | {:.0} | 1 |", rate(ours));
+    println!("| our rebuild, its slices alone | {:.0} | |", rate(phases));
+    println!("| one SQL insert … select | {:.0} | {:.2} |", rate(sql), rate(ours) / rate(sql));
+    println!("| one upsert an event, 1 000 a transaction | {upserts:.0} | {:.1} |", rate(ours) / upserts);
+    println!("memory of the process while it rebuilt: {memory:.0} MiB at most");
+    beside::run(&pool, tenant, &streams).await;
+}
+
+async fn catch_up(pool: &PgPool) {
+    for projection in projections(pool) {
+        while matches!(projection.turn(pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
+    }
+}
+
+/// How long the slices took, and the whole.
+async fn rebuild(pool: &PgPool) -> (Duration, Duration) {
+    let (stop, began) = (CancellationToken::new(), Instant::now());
+    let admin = PgProjections::new(pool.clone(), projections(pool));
+    admin.rebuild(NAME, false).await.expect("a rebuild");
+    let worker = tokio::spawn(Rebuilder::new(pool.clone(), projections(pool)).run(stop.clone()));
+    let mut slices = None;
+    loop {
+        let row = admin.one(NAME).await.expect("a row");
+        if slices.is_none() && row.progress.as_ref().is_none_or(|progress| progress.phase != "slices") {
+            slices = Some(began.elapsed());
+        }
+        if row.status != "rebuilding" {
+            assert!(row.progress.is_none(), "it stopped: {row:?}");
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let whole = began.elapsed();
+    stop.cancel();
+    worker.await.expect("a worker");
+    (slices.unwrap_or(whole), whole)
+}
+
+/// The most memory the process had since.
+struct Peak;
+
+impl Peak {
+    fn start() -> Self {
+        std::fs::write("/proc/self/clear_refs", "5").expect("Linux");
+        Self
+    }
+
+    fn mebibytes(&self) -> f64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1_024.0
+    }
+}

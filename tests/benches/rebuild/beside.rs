@@ -1,0 +1,138 @@
+//! A rebuild beside 400 writes a second, with the live projection running and people reading.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::shared::ids::{StreamId, TenantId};
+use infrastructure::event_store::append::{Append, Appender, NewEvent};
+use infrastructure::event_store::commands::Pokes;
+use infrastructure::event_store::waiter::{self, Checkpoints};
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Writes a second.
+const RATE: f64 = 400.0;
+/// How long each idle stretch is.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// What clients saw.
+#[derive(Default)]
+struct Seen {
+    appends: Mutex<Vec<Duration>>,
+    reads: Mutex<Vec<Duration>>,
+    failed: AtomicU64,
+}
+
+impl Seen {
+    /// Median, p99 and longest of the appends, the longest read, since the last call.
+    async fn take(&self) -> [Duration; 4] {
+        let (mut appends, reads) =
+            (std::mem::take(&mut *self.appends.lock().await), std::mem::take(&mut *self.reads.lock().await));
+        appends.sort_unstable();
+        let at = |part: f64| appends.get((appends.len() as f64 * part) as usize).copied().unwrap_or_default();
+        let longest = appends.last().copied().unwrap_or_default();
+        [at(0.5), at(0.99), longest, reads.into_iter().max().unwrap_or_default()]
+    }
+}
+
+/// Idle, rebuild, idle, and so on; prints what clients saw of each.
+pub async fn run(pool: &PgPool, tenant: TenantId, streams: &[StreamId]) {
+    let (seen, over) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
+    let (pokes, stop) = (Arc::<Pokes>::default(), CancellationToken::new());
+    let appender = Appender::start(pool.clone());
+    let live = super::projections(pool).remove(0);
+    let projecting =
+        tokio::spawn(waiter::run(live, pool.clone(), Arc::clone(&pokes), Arc::<Checkpoints>::default(), stop.clone()));
+    let writing = tokio::spawn(write(appender, pokes, tenant, Arc::clone(&seen), Arc::clone(&over)));
+    let reading = tokio::spawn(read(pool.clone(), streams.to_vec(), Arc::clone(&seen), Arc::clone(&over)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    seen.take().await;
+    println!("| beside {RATE} writes/s | append median | p99 | longest | longest read | took |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for _ in 0..2 {
+        tokio::time::sleep(IDLE).await;
+        print("idle", seen.take().await, IDLE);
+        let (_, took) = super::rebuild(pool).await;
+        print("a rebuild", seen.take().await, took);
+    }
+    tokio::time::sleep(IDLE).await;
+    print("idle", seen.take().await, IDLE);
+    over.store(true, Ordering::SeqCst);
+    writing.await.expect("writers");
+    reading.await.expect("readers");
+    stop.cancel();
+    projecting.await.expect("a projection");
+    println!("failed reads and writes: {}", seen.failed.load(Ordering::SeqCst));
+    let metrics = api::compose::health::recorder().render();
+    for line in metrics.lines().filter(|line| line.starts_with("projection_swap_seconds")) {
+        println!("{line}");
+    }
+}
+
+fn print(what: &str, [median, p99, longest, read]: [Duration; 4], took: Duration) {
+    println!("| {what} | {median:.2?} | {p99:.2?} | {longest:.2?} | {read:.2?} | {took:.1?} |");
+}
+
+/// Appends at a fixed rate, whether the last one is answered or not.
+async fn write(appender: Appender, pokes: Arc<Pokes>, tenant: TenantId, seen: Arc<Seen>, over: Arc<AtomicBool>) {
+    let mut tick = tokio::time::interval(Duration::from_secs_f64(1.0 / RATE));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut tasks = tokio::task::JoinSet::new();
+    while !over.load(Ordering::SeqCst) {
+        // An append that is late because the writer was is late all the same.
+        let due = tick.tick().await;
+        let (appender, pokes, seen) = (appender.clone(), Arc::clone(&pokes), Arc::clone(&seen));
+        tasks.spawn(async move {
+            let append = started(&StreamId::new(tenant, Uuid::now_v7()));
+            if appender.append(append).await.is_err() {
+                seen.failed.fetch_add(1, Ordering::SeqCst);
+            }
+            pokes.log.send_replace(());
+            seen.appends.lock().await.push(due.elapsed());
+        });
+        while tasks.try_join_next().is_some() {}
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+fn started(stream: &StreamId) -> Append {
+    Append {
+        aggregate_type: "conversation",
+        stream: stream.clone(),
+        meets: None,
+        expected: 0,
+        events: vec![NewEvent {
+            event_type: "conversation.started".to_owned(),
+            event_version: "1".to_owned(),
+            payload: json!({ "type": "started", "contactId": Uuid::now_v7(), "channel": "whatsapp", "line": tests::app::LINE,
+                             "address": { "phone": "+972501234567" }, "name": "Dana Levi", "at": "2026-11-22T10:00:00Z" }),
+        }],
+        metadata: json!({ "actor": "system", "correlationId": Uuid::now_v7(), "causationId": "" }),
+        once: Vec::new(),
+        mark: Vec::new(),
+        conclude: None,
+        effects: Vec::new(),
+    }
+}
+
+/// Lists and details, as people look at them.
+async fn read(pool: PgPool, streams: Vec<StreamId>, seen: Arc<Seen>, over: Arc<AtomicBool>) {
+    let list = "select key, body from conversation_view where tenant_id = $1 order by last_at desc, key desc limit 50";
+    let one = "select body from conversation_view where tenant_id = $1 and key = $2";
+    let mut n = 0;
+    while !over.load(Ordering::SeqCst) {
+        n = (n + 7_919) % streams.len();
+        let (began, stream) = (Instant::now(), &streams[n]);
+        let rows = sqlx::query(list).bind(stream.tenant.0).fetch_all(&pool).await;
+        let found = sqlx::query(one).bind(stream.tenant.0).bind(stream.id.to_string()).fetch_optional(&pool).await;
+        if rows.is_err() || !matches!(found, Ok(Some(_))) {
+            seen.failed.fetch_add(1, Ordering::SeqCst);
+        }
+        seen.reads.lock().await.push(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
