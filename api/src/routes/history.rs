@@ -5,8 +5,9 @@ pub mod entry;
 
 use std::sync::Arc;
 
+use application::error::{AppError, AppResult};
 use application::history::at::At;
-use application::history::{HistoryFilter, Scope};
+use application::history::{HistoryEntry, HistoryFilter, Scope, Walk};
 use application::page::Cursor;
 use domain::shared::ids::StreamId;
 use poem::Request;
@@ -76,9 +77,12 @@ async fn answer(app: &App, request: &Request, scope: Scope, asked: Asked) -> Res
         return Ok(Told::Events(Entries::Page(Json(rows)), next, link));
     }
     let after = asked.cursor.as_deref().map(Cursor::read).transpose()?;
-    let mut walk = app.history.walk(scope, filter, after.as_ref()).await?;
+    let walk = app.history.walk(scope, filter, after.as_ref()).await?;
     let body = ndjson::body(|mut lines| async move {
-        while let Some(entries) = walk.next().await? {
+        let mut ahead = tokio::spawn(read_on(walk));
+        while let (walk, Some(entries)) = ahead.await.map_err(AppError::internal)?? {
+            // The next events are read while these are written.
+            ahead = tokio::spawn(read_on(walk));
             let mut text = Vec::new();
             entries.iter().try_for_each(|entry| line(entry, &mut text))?;
             lines.send(text).await?;
@@ -86,6 +90,11 @@ async fn answer(app: &App, request: &Request, scope: Scope, asked: Asked) -> Res
         Ok(())
     });
     Ok(Told::Events(Entries::Lines(Ndjson::of(body.await?)), None, None))
+}
+
+async fn read_on(mut walk: Walk) -> AppResult<(Walk, Option<Vec<HistoryEntry>>)> {
+    let entries = walk.next().await?;
+    Ok((walk, entries))
 }
 
 /// Histories.

@@ -108,7 +108,8 @@ async fn other_accounts_things_are_not_there() {
     let things = Things::of(&app, &owner).await;
     tests::app::eventually("the last status", async || {
         let row = owner.get(&format!("/api/conversations/{}", things.conversation)).await.ok();
-        (row["messages"][1]["status"] == "read").then_some(())
+        let listed = owner.get("/api/conversations?stats=true").await.ok();
+        (row["messages"][1]["status"] == "read" && listed[0]["stats"]["read"] == 1).then_some(())
     })
     .await;
     let before = kept(&app).await;
