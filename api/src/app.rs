@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::audit::Proofs;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
@@ -9,10 +10,12 @@ use application::conversations::Conversations;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::what_if::WhatIf;
+use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
+use application::time_travel::TimeTravel;
 
 use crate::middleware::rate_limit::RateLimits;
 
@@ -32,6 +35,10 @@ pub struct App {
     pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// What happened.
+    pub history: History,
+    /// How things stood.
+    pub past: TimeTravel,
     /// Sending lines.
     pub lines: Lines,
     /// Projections, for administrators.
@@ -40,6 +47,8 @@ pub struct App {
     pub webhooks: Arc<dyn WebhookIntake>,
     /// Requests that may be sent again.
     pub idempotency: Arc<dyn Idempotency>,
+    /// What the seals vouch for.
+    pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.

@@ -8,6 +8,7 @@ macro_rules! say {
     }};
 }
 
+pub mod audit;
 pub mod demo;
 pub mod history;
 pub mod projections;
@@ -22,7 +23,7 @@ use infrastructure::event_store::keys::KeyRing;
 
 use crate::compose::database::Database;
 use crate::compose::{logging, master_key, secret_box};
-use crate::config::{Cli, Command, Config, StoreCommand, UserCommand};
+use crate::config::{AuditCommand, Cli, Command, Config, StoreCommand, UserCommand};
 use crate::openapi;
 
 /// Does what the command line says.
@@ -56,9 +57,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Projections => with_log(&config, async |pool, keys| projections::run(pool, &keys).await).await,
         Command::Rebuild { name } => with_log(&config, async |pool, keys| rebuild::run(pool, &keys, &name).await).await,
-        Command::History { stream, at, json } => {
-            with_log(&config, async |pool, keys| history::run(pool, &keys, &stream, at.as_ref(), json).await).await
-        }
+        Command::History(asked) => with_log(&config, async |pool, keys| history::run(pool, &keys, asked).await).await,
+        Command::Audit { command: AuditCommand::Verify(what) } => match &what.export {
+            Some(export) => audit::verify_export(export, what.head.as_deref()),
+            None => with_database(&config, async |pool| audit::verify(pool, &config, &what).await).await,
+        },
         Command::User { command: UserCommand::Create(user) } => {
             with_database(&config, async |pool| user::create(pool, &config, user).await).await
         }

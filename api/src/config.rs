@@ -9,7 +9,10 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-pub use cli::{AdoptOptions, At, Cli, Command, NewUser, Options, StoreCommand, UserCommand, UserRole};
+pub use cli::{
+    AdoptOptions, AuditCommand, Cli, Command, HistoryArgs, NewUser, Options, StoreCommand, UserCommand, UserRole,
+    Verify,
+};
 pub use parse::ConfigError;
 pub use secret::Secret;
 

@@ -194,6 +194,8 @@ statuses! {
     Question: 400 401 403 404 413 415 500 503;
     /// One thing, for administrators.
     GuardedRead: 400 401 403 404 500 503;
+    /// A proof, which may come too early.
+    Proof: 400 401 404 409 500 503;
     /// Something of the caller's own.
     Own: 401 404 500 503;
     /// A change of something of the caller's own.

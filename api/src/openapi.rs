@@ -19,6 +19,7 @@ use crate::middleware::idempotency::Idempotent;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
 use crate::middleware::uniform_errors::UniformErrors;
+use crate::routes::ndjson::NDJSON;
 use crate::routes::{Operations, operations};
 
 /// What the document says of the whole.
@@ -159,7 +160,9 @@ fn show_examples(body: &mut Value, example: &Value) {
     if let Some(json) = content.remove("application/json; charset=utf-8") {
         content.insert("application/json".to_owned(), json);
     }
-    for media in content.values_mut().filter(|_| !example.is_null()) {
+    for (kind, media) in content.iter_mut().filter(|_| !example.is_null()) {
+        // A line is one of what the array has.
+        let example = if kind == NDJSON { &example[0] } else { example };
         let several = example.get("examples").cloned();
         match several {
             Some(examples) => media["examples"] = examples,

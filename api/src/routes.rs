@@ -2,12 +2,15 @@
 
 pub mod admin;
 pub mod answers;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod contacts;
 pub mod conversations;
 pub mod flows;
+pub mod history;
 pub mod leads;
+pub mod ndjson;
 pub mod paths;
 pub mod settings;
 pub mod webhooks;
@@ -30,6 +33,8 @@ pub enum Group {
     Settings,
     /// People and what they may do.
     Admin,
+    /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
+    Audit,
     /// What other systems call: Meta's webhook, and triggers that start flows.
     Webhooks,
 }
@@ -42,6 +47,7 @@ pub type Operations = (
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
+    (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -54,6 +60,7 @@ pub const fn operations() -> Operations {
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),
+        (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

@@ -9,6 +9,7 @@ pub mod views;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, Handling};
 use domain::shared::content::OutboundContent;
@@ -60,6 +61,19 @@ pub struct Details {
     pub messages: Page<MessageView>,
 }
 
+impl Details {
+    /// As it stands at an instant.
+    pub fn of(row: ConversationView, messages: Page<MessageView>, now: DateTime<Utc>) -> Self {
+        let said_at = row.last_customer_message_at.map(|at| at.0);
+        Self {
+            window_open: service_window::is_open(said_at, now),
+            window_closes_at: service_window::closes_at(said_at).map(Stamp),
+            row,
+            messages,
+        }
+    }
+}
+
 impl Conversations {
     /// The account's conversations.
     ///
@@ -89,13 +103,7 @@ impl Conversations {
     pub async fn get(&self, session: &Session, id: ConversationId, page: &PageRequest) -> AppResult<Details> {
         let row = self.reader.get(session.tenant, id).await?.ok_or(AppError::NotFound("conversation"))?;
         let messages = self.reader.messages(session.tenant, id, page).await?;
-        let said_at = row.last_customer_message_at.map(|at| at.0);
-        Ok(Details {
-            window_open: service_window::is_open(said_at, self.clock.now()),
-            window_closes_at: service_window::closes_at(said_at).map(Stamp),
-            row,
-            messages,
-        })
+        Ok(Details::of(row, messages, self.clock.now()))
     }
 
     /// Claims, releases, closes or reopens it.

@@ -3,6 +3,7 @@
 //! Invariants: no SQL, no HTTP, no clock; rules live in `domain`, adapters in `infrastructure`.
 
 pub mod actor;
+pub mod audit;
 pub mod channels;
 pub mod commands;
 pub mod contacts;
@@ -10,6 +11,7 @@ pub mod conversations;
 pub mod effects;
 pub mod error;
 pub mod flows;
+pub mod history;
 pub mod idempotency;
 pub mod identity;
 pub mod leads;
@@ -17,3 +19,4 @@ pub mod log;
 pub mod page;
 pub mod projections;
 pub mod time;
+pub mod time_travel;

@@ -12,4 +12,5 @@ pub mod outbox;
 pub mod postgres;
 pub mod retention;
 pub mod sandbox;
+pub mod sealing;
 pub mod security;

@@ -1,6 +1,7 @@
 //! Black-box tests: real Postgres, real HTTP on loopback.
 
 mod architecture;
+mod audit;
 mod database;
 mod erasure;
 mod event_store;

@@ -3,11 +3,14 @@
 mod auth;
 mod conversations;
 mod errors;
+mod exports;
 mod flows;
+mod history;
 mod idempotency;
 mod leads;
 mod lines;
 mod tenants;
+mod time_travel;
 mod triggers;
 mod what_if;
 

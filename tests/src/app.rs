@@ -89,6 +89,7 @@ impl TestApp {
             listen: Some(listener.address.to_string()),
             sandbox: options.sandbox.clone().or_else(|| Some("1".to_owned())),
             secret_key: options.secret_key.clone().or_else(|| Some(crate::SECRET_KEY.to_owned().into())),
+            data_dir: options.data_dir.clone().or_else(|| Some(database.data_dir())),
             admin_username: Some("admin".to_owned()),
             admin_password: Some("admin-password".to_owned().into()),
             ..options
@@ -200,6 +201,19 @@ impl SignedIn {
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, None).await
+    }
+
+    /// GET whose body is lines, read piece by piece.
+    pub async fn lines(&self, path: &str) -> reqwest::Response {
+        let (name, value) = &self.credential;
+        let request = self.http.get(format!("{}{path}", self.base)).header(*name, value);
+        request.header("accept", "application/x-ndjson").send().await.expect("an answer")
+    }
+
+    /// GET whose body is read piece by piece.
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        let (name, value) = &self.credential;
+        self.http.get(format!("{}{path}", self.base)).header(*name, value).send().await.expect("an answer")
     }
 
     /// Any call.

@@ -49,6 +49,7 @@ async fn drop_leftovers(admin: &mut PgConnection) -> sqlx::Result<()> {
     .await?;
     for name in leftovers {
         sqlx::query(&format!("drop database if exists {name}")).execute(&mut *admin).await?;
+        drop(std::fs::remove_dir_all(data_dir(&name)));
     }
     Ok(())
 }
@@ -61,6 +62,10 @@ impl Cluster {
     fn template(&self) -> String {
         format!("flowbot_template_{:x}", self.run)
     }
+}
+
+fn data_dir(database: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join("flowbot-test-data").join(database)
 }
 
 /// A database of one's own.
@@ -108,6 +113,11 @@ impl TestDatabase {
         let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
         Self { name, options, pool }
+    }
+
+    /// A data directory of its own; nothing is in it at first.
+    pub fn data_dir(&self) -> String {
+        data_dir(&self.name).display().to_string()
     }
 
     /// As a URL, for another process.

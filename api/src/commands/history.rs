@@ -1,107 +1,91 @@
 //! `flowbot history`: a stream's events, or its state at a point.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
+use application::error::AppResult;
+use application::history::at::At;
+use application::history::{History, HistoryEntry, HistoryFilter, Scope};
+use application::page::PageRequest;
+use application::time_travel::Past;
 use cqrs_es::Aggregate;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
+use domain::shared::ids::StreamId;
+use infrastructure::event_store::history::PgHistory;
 use infrastructure::event_store::keys::KeyRing;
-use infrastructure::event_store::log_reader::{RawEvent, read_stream};
-use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use infrastructure::event_store::past::PgPast;
+use serde_json::Value;
+use sqlx::PgPool;
 
-use crate::config::At;
-
-/// Events read at a time: the memory of a history of any length.
-const PAGE: i64 = 500;
+use crate::config::HistoryArgs;
 
 /// Prints the events of a stream, or with `at` the state they lead to by then.
 ///
 /// # Errors
 /// There is no such stream.
-pub async fn run(pool: &PgPool, keys: &KeyRing, stream: &str, at: Option<&At>, json: bool) -> anyhow::Result<()> {
-    let mut connection = pool.acquire().await?;
-    let kind: Option<String> = sqlx::query_scalar(
-        "select aggregate_type from events where aggregate_id = $1 and aggregate_type = any($2) limit 1",
-    )
-    .bind(stream)
-    .bind(["conversation", "flow", "lead"].map(str::to_owned).as_slice())
-    .fetch_optional(&mut *connection)
-    .await?;
-    let kind = kind.with_context(|| format!("there is no stream {stream}"))?;
-    match at {
-        None => print_events(&mut connection, keys, &kind, stream, json).await,
-        Some(at) => {
-            let state = match kind.as_str() {
-                "conversation" => state_at::<Conversation>(&mut connection, keys, stream, at).await?,
-                "flow" => state_at::<Flow>(&mut connection, keys, stream, at).await?,
-                "lead" => state_at::<Lead>(&mut connection, keys, stream, at).await?,
-                other => bail!("{other} streams have no state to show"),
-            };
-            say!("{}", if json { state.to_string() } else { serde_json::to_string_pretty(&state)? });
-            Ok(())
+pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>, asked: HistoryArgs) -> anyhow::Result<()> {
+    let HistoryArgs { stream, at, types, actor, from, to, json } = asked;
+    let stream: StreamId = stream.parse().context("a stream is written <tenant>/<id>, both UUIDs")?;
+    let history = History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(keys) }) };
+    let scope = find(&history, &stream).await?.with_context(|| format!("there is no stream {stream}"))?;
+    if let Some(at) = at {
+        let past = PgPast { pool: pool.clone(), keys: Arc::clone(keys) };
+        let state = match &scope {
+            Scope::Stream { aggregate: "conversation", .. } => state_at::<Conversation>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate: "flow", .. } => state_at::<Flow>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate: "lead", .. } => state_at::<Lead>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate, .. } => bail!("{aggregate} streams have no state to show"),
+            Scope::Log(_) => bail!("a log has no state to show"),
+        };
+        say!("{}", if json { state.to_string() } else { serde_json::to_string_pretty(&state)? });
+        return Ok(());
+    }
+    let filter = HistoryFilter { types, actor, from, to, newest_first: false };
+    let mut walk = history.walk(scope, filter, None).await?;
+    while let Some(entries) = walk.next().await? {
+        for entry in &entries {
+            print(entry, json)?;
         }
     }
+    Ok(())
 }
 
-async fn print_events(
-    connection: &mut PgConnection,
-    keys: &KeyRing,
-    kind: &str,
-    stream: &str,
-    json: bool,
-) -> anyhow::Result<()> {
-    let mut after = 0;
-    loop {
-        let mut events = read_stream(connection, kind, stream, after, PAGE).await?;
-        keys.open(connection, &mut events).await?;
-        let Some(last) = events.last() else { return Ok(()) };
-        after = last.sequence;
-        for event in &events {
-            print_event(event, json);
+/// The aggregate whose stream this is.
+async fn find(history: &History, stream: &StreamId) -> AppResult<Option<Scope>> {
+    for scope in Scope::all_of(stream) {
+        let first = PageRequest { limit: 1, after: None };
+        match history.page(&scope, &HistoryFilter::default(), &first).await {
+            Ok(_) => return Ok(Some(scope)),
+            Err(application::error::AppError::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok(None)
 }
 
-fn print_event(event: &RawEvent, json: bool) {
-    let at = event.recorded_at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+fn print(entry: &HistoryEntry, json: bool) -> anyhow::Result<()> {
     if json {
-        let metadata: Value = serde_json::from_str(event.metadata.get()).unwrap_or_default();
-        let payload: Value = serde_json::from_str(event.payload.get()).unwrap_or_default();
-        say!(
-            "{}",
-            json!({ "sequence": event.sequence, "position": event.position.to_string(), "type": event.event_type, "at": at,
-                    "actor": metadata["actor"], "correlationId": metadata["correlationId"], "causationId": metadata["causationId"],
-                    "payload": payload })
-        );
-    } else {
-        say!("{:>6}  {at}  {:<36} {}", event.sequence, event.event_type, event.payload.get());
+        say!("{}", serde_json::to_string(entry)?);
+        return Ok(());
     }
+    let HistoryEntry { sequence, at, event_type, version, .. } = entry;
+    let actor = entry.actor.as_deref().unwrap_or("-");
+    let mark = match (entry.erased, entry.unreadable) {
+        (true, _) => " (erased)".to_owned(),
+        (false, Some(reason)) => format!(" ({reason})"),
+        (false, None) => String::new(),
+    };
+    say!("{sequence:>6}  {at}  {:<36} {actor:<42} {}{mark}", format!("{event_type} v{version}"), entry.payload.get());
+    Ok(())
 }
 
-async fn state_at<A: Aggregate>(
-    connection: &mut PgConnection,
-    keys: &KeyRing,
-    stream: &str,
-    at: &At,
-) -> anyhow::Result<Value> {
-    let (mut aggregate, mut after) = (A::default(), 0);
-    loop {
-        let mut events = read_stream(connection, A::TYPE, stream, after, PAGE).await?;
-        keys.open(connection, &mut events).await?;
-        let Some(last) = events.last() else { break };
-        after = last.sequence;
-        for event in &events {
-            let reached = match at {
-                At::Time(time) => event.recorded_at <= *time,
-                At::Position(position) => event.position.number <= *position,
-            };
-            if !reached {
-                return Ok(serde_json::to_value(&aggregate)?);
-            }
-            let event = event.decode::<A::Event>().map_err(anyhow::Error::msg)?;
-            aggregate.apply(event.event);
-        }
-    }
+async fn state_at<A: Aggregate>(past: &impl Past<A>, stream: &StreamId, at: &At) -> anyhow::Result<Value>
+where
+    A::Event: Clone,
+{
+    let mut aggregate = A::default();
+    past.replay(stream, at, &mut |recorded| aggregate.apply(recorded.event.clone())).await?;
     Ok(serde_json::to_value(&aggregate)?)
 }

@@ -14,16 +14,20 @@ use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
+use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::time::{Clock, NewId};
+use application::time_travel::TimeTravel;
 use async_trait::async_trait;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::event_store::history::PgHistory;
 use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::past::PgPast;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
@@ -39,6 +43,8 @@ use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::sealing::proofs::PgProofs;
+use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
@@ -89,6 +95,8 @@ pub struct Adapters {
     pub lines: Arc<PgLines>,
     /// People.
     pub users: Arc<PgUsers>,
+    /// Seals the log.
+    pub sealer: Arc<Sealer>,
 }
 
 struct Sleep;
@@ -107,6 +115,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
     let appender = Appender::start(pool.clone());
+    let sealer = Arc::new(Sealer::new(pool.clone(), secrets.clone(), &config.data_dir));
     let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let flow_commands: Arc<dyn Commands<Flow>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
@@ -158,6 +167,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app_secret: secret(&config.meta.app_secret),
         verify_token: secret(&config.meta.verify_token),
     };
+    let proofs = PgProofs::new(pool.clone(), secrets.clone(), config.data_dir.clone(), Arc::clone(&clock));
     let erasure = Erasure {
         conversations: Arc::clone(&conversation_commands),
         leads: Arc::clone(&leads.commands),
@@ -165,8 +175,10 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let app = App {
         erasure,
+        proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
             passwords: Arc::new(Argon2Passwords),
@@ -192,6 +204,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         },
         conversations,
         leads,
+        history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
+        past: TimeTravel {
+            conversations: past.clone(),
+            flows: past.clone(),
+            leads: past,
+            clock: Arc::clone(&grounds.clock),
+        },
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
         projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
@@ -199,5 +218,17 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         limits,
         secure_cookies: config.public_url.starts_with("https://"),
     };
-    Adapters { app, keys, pokes, checkpoints, journal_grown, inbound, decisions, conversation_commands, lines, users }
+    Adapters {
+        app,
+        keys,
+        pokes,
+        checkpoints,
+        journal_grown,
+        inbound,
+        decisions,
+        conversation_commands,
+        lines,
+        users,
+        sealer,
+    }
 }

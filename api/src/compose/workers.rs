@@ -67,6 +67,7 @@ pub async fn start(
     );
     tasks.spawn(processor.run(stop.clone()));
     if roles.projector {
+        tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
         tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
         for projection in projections {
             let (pool, pokes, known) =

@@ -1,6 +1,8 @@
 //! The command line: every command, every flag, and the variable each flag stands for.
 
-use chrono::{DateTime, Utc};
+use std::path::PathBuf;
+
+use application::history::at::At;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::Secret;
@@ -40,21 +42,18 @@ pub enum Command {
         name: String,
     },
     /// Print a stream's events, or its state at a point
-    History {
-        /// The stream, as <tenant>/<id>
-        stream: String,
-        /// A time (RFC 3339) or a position to show the state at
-        #[arg(long, value_name = "TIME|POSITION", value_parser = At::parse)]
-        at: Option<At>,
-        /// One JSON document a line
-        #[arg(long)]
-        json: bool,
-    },
+    History(HistoryArgs),
     /// The event store as a whole
     Store {
         /// What to do with it.
         #[command(subcommand)]
         command: StoreCommand,
+    },
+    /// Proof that the log is as it was
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// People, without the API
     User {
@@ -81,6 +80,30 @@ pub struct AdoptOptions {
     /// Send nothing of it: the original lives on. Messages become dead letters, timers and webhooks are put aside
     #[arg(long)]
     pub drop_outbox: bool,
+}
+
+/// What can be asked of the sealed log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Recompute the chain and name the first batch that is not as it was sealed
+    Verify(Verify),
+}
+
+/// What to verify.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// The number of the first event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: Option<i64>,
+    /// The number of the last event
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub to: Option<i64>,
+    /// A head that was kept, or an export, to hold the log against [default: audit-head.json of the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
+    /// Verify this export instead; needs no database
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
+    pub export: Option<PathBuf>,
 }
 
 /// What can be done with people.
@@ -119,23 +142,29 @@ pub enum UserRole {
     Admin,
 }
 
-/// A point in a stream's history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum At {
-    /// An instant.
-    Time(DateTime<Utc>),
-    /// A position in the log.
-    Position(i64),
-}
-
-impl At {
-    fn parse(text: &str) -> Result<Self, String> {
-        match (text.parse(), DateTime::parse_from_rfc3339(text)) {
-            (Ok(position), _) if position >= 0 => Ok(Self::Position(position)),
-            (_, Ok(time)) => Ok(Self::Time(time.to_utc())),
-            (_, Err(_)) => Err("neither a position nor a time as 2026-01-31T12:00:00Z".to_owned()),
-        }
-    }
+/// Which history, and how much of it.
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// The stream, as <tenant>/<id>
+    pub stream: String,
+    /// Show the state at this time (RFC 3339) or position instead of the events
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub at: Option<At>,
+    /// Events of these types alone
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// Events by this actor alone
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Events from this time or position on, inclusive
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub from: Option<At>,
+    /// Events up to this time or position, inclusive
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub to: Option<At>,
+    /// One JSON document a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The configuration as it was given, unchecked: `Config` checks it, so that errors name the variable.

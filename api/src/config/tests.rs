@@ -2,6 +2,9 @@
 
 use clap::Parser;
 
+use application::history::at::At;
+use application::log::Position;
+
 use super::*;
 
 fn cli(arguments: &[&str]) -> Cli {
@@ -132,12 +135,14 @@ fn commands_take_their_arguments_and_flags_on_either_side() {
 
     assert!(matches!(cli(&["demo", "--exit"]).command, Command::Demo { exit: true }));
     let at = |text: &str| match cli(&["history", "t/1", "--at", text, "--json"]).command {
-        Command::History { at, json: true, .. } => at.unwrap(),
+        Command::History(HistoryArgs { at, json: true, .. }) => at.unwrap(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(at("42"), At::Position(42));
+    assert_eq!(at("1-742-42"), At::Position(Position { epoch: 1, transaction: 742, number: 42 }));
     assert_eq!(at("1970-01-01T01:00:00+01:00"), At::Time(chrono::DateTime::UNIX_EPOCH));
-    assert!(Cli::try_parse_from(["flowbot", "history", "t/1", "--at", "yesterday"]).is_err());
+    for wrong in ["yesterday", "42", "2026-01-31"] {
+        assert!(Cli::try_parse_from(["flowbot", "history", "t/1", "--at", wrong]).is_err(), "{wrong}");
+    }
 
     let Command::User { command: UserCommand::Create(user) } =
         cli(&["user", "create", "--username", "ana", "--display-name", "Ana", "--role", "admin"]).command

@@ -20,6 +20,7 @@ use crate::routes::Group;
 use crate::routes::answers::{Answer, Paged, lag, limit_default, next, page};
 use crate::routes::body::Body;
 use crate::routes::conversations::row::{ConversationDetails, ConversationRow, ConversationStatus, HandlingRequest};
+use crate::routes::history::at;
 use crate::routes::paths::{Id, phone};
 use crate::security::Caller;
 
@@ -100,8 +101,9 @@ impl ConversationsApi {
     /// A conversation
     ///
     /// With its flow run and its newest messages, oldest of them first; `X-Next-Cursor` leads to older ones.
-    /// While `windowOpen`, anything may be sent; afterwards only a template.
+    /// While `windowOpen`, anything may be sent; afterwards only a template. With `at`, all of it as it was then.
     #[oai(path = "/:id", method = "get", operation_id = "getConversation")]
+    #[expect(clippy::too_many_arguments, reason = "one per query parameter")]
     async fn get(
         &self,
         app: Data<&Arc<App>>,
@@ -113,9 +115,15 @@ impl ConversationsApi {
         limit: Query<u32>,
         /// `X-Next-Cursor` of the page before.
         cursor: Query<Option<String>>,
+        /// As it was at this time or position.
+        #[oai(name = "at")]
+        then: Query<Option<String>>,
     ) -> Result<Paged<ConversationDetails>, Failure<Read>> {
-        let wanted = page(*limit, cursor.as_deref())?;
-        let details = app.conversations.get(&caller.session, ConversationId(id.0.0), &wanted).await?;
+        let (id, wanted) = (ConversationId(id.0.0), page(*limit, cursor.as_deref())?);
+        let details = match at(then.as_deref())? {
+            None => app.conversations.get(&caller.session, id, &wanted).await?,
+            Some(at) => app.past.conversation(&caller.session, id, &at, &wanted).await?,
+        };
         let (next, link) = next(details.messages.next.as_ref(), request.original_uri());
         let total = details.messages.total;
         Ok(Paged::Page(Json(details.into()), next, link, total))

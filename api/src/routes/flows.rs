@@ -23,6 +23,7 @@ use crate::error::{BareChange, Change, Create, Failure, GuardedList, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, DONE, Done, Made, Paged, limit_default, page};
 use crate::routes::body::Body;
+use crate::routes::history::at;
 use crate::routes::paths::Id;
 use crate::security::Caller;
 
@@ -138,10 +139,22 @@ impl FlowsApi {
 
     /// A flow
     ///
-    /// With its graph as last saved, and warnings about it.
+    /// With its graph as last saved, and warnings about it. With `at`, as it was then, also when it was deleted since.
     #[oai(path = "/:id", method = "get", operation_id = "getFlow")]
-    async fn get(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<FlowView>, Failure<Read>> {
-        Ok(Json(app.flows.get(&caller.session, FlowId(id.0.0)).await?))
+    async fn get(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: Caller,
+        id: Path<Id>,
+        /// As it was at this time or position.
+        #[oai(name = "at")]
+        then: Query<Option<String>>,
+    ) -> Result<Json<FlowView>, Failure<Read>> {
+        let id = FlowId(id.0.0);
+        Ok(Json(match at(then.as_deref())? {
+            None => app.flows.get(&caller.session, id).await?,
+            Some(at) => app.past.flow(&caller.session, id, &at).await?,
+        }))
     }
 
     /// Change a flow

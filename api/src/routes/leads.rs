@@ -18,6 +18,7 @@ use crate::error::{Change, Create, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, Paged, lag, limit_default, page};
 use crate::routes::body::Body;
+use crate::routes::history::at;
 use crate::routes::paths::{phone, phone_of};
 use crate::security::Caller;
 
@@ -158,15 +159,22 @@ impl LeadsApi {
 
     /// A lead
     ///
-    /// By its phone; an encoded or bare `+` and a missing one are the same.
+    /// By its phone; an encoded or bare `+` and a missing one are the same. With `at`, as it was then.
     #[oai(path = "/:phone", method = "get", operation_id = "getLead")]
     async fn get(
         &self,
         app: Data<&Arc<App>>,
         caller: Caller,
         #[oai(name = "phone")] of: Path<String>,
+        /// As it was at this time or position.
+        #[oai(name = "at")]
+        then: Query<Option<String>>,
     ) -> Result<Json<LeadView>, Failure<Read>> {
-        Ok(Json(app.leads.get(&caller.session, &phone_of("lead", &of)?).await?))
+        let phone = phone_of("lead", &of)?;
+        Ok(Json(match at(then.as_deref())? {
+            None => app.leads.get(&caller.session, &phone).await?,
+            Some(at) => app.past.lead(&caller.session, &phone, &at).await?,
+        }))
     }
 
     /// Change a lead

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use application::log::{Document, Recorded};
+use application::log::{Document, Recorded, fold_into};
 use cqrs_es::Aggregate;
 use domain::shared::nulls::without_nulls;
 use serde_json::Value;
@@ -37,11 +37,7 @@ pub fn needed<D: Document>(event: &RawEvent) -> Result<Option<Keyed<D>>, String>
 
 /// Takes an event in.
 pub fn apply<D: Document>(documents: &mut Documents<D>, (key, event): Keyed<D>) {
-    let slot = documents.entry(key).or_default();
-    let mut document = slot.take().unwrap_or_default();
-    if document.apply(&event) {
-        *slot = Some(document);
-    }
+    fold_into(documents.entry(key).or_default(), &event);
 }
 
 /// The documents the table has under these keys.

@@ -17,20 +17,49 @@ use uuid::Uuid;
 use crate::event_store::keys::ContactKey;
 use crate::event_store::sealed::{Sealed, event_place};
 
-/// Everything below the horizon has finished, so no event can appear behind a cursor: whatever an earlier epoch
-/// holds, and of the current one what the oldest open transaction is not older than. Both bounds are one comparison
-/// of rows, so that the index ends where the horizon is. The columns of the order are qualified: bare,
-/// `transaction_id` would be the text of the output column, and the index would be lost.
-const READ: &str = "
+/// What has finished, as a condition on `events e`: no event can appear behind a cursor there. Whatever an earlier
+/// epoch holds, and of the current one what the oldest open transaction is not older than. Both bounds are one
+/// comparison of rows, so that the index ends where the horizon is.
+macro_rules! finished {
+    () => {
+        "(e.log_epoch, e.transaction_id) < ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))"
+    };
+}
+
+/// The same, for other readers of the log.
+pub(crate) const FINISHED: &str = finished!();
+
+/// The columns of the order are qualified: bare, `transaction_id` would be the text of the output column, and the
+/// index would be lost.
+const READ: &str = concat!(
+    "
 select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.event_id, e.recorded_at,
        case when e.aggregate_type = any($5) then e.payload else 'null' end as payload,
        case when e.aggregate_type = any($5) then e.metadata else 'null' end as metadata,
        e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
   from events e
  where (e.log_epoch, e.transaction_id, e.global_position) > ($1, $2::text::xid8, $3)
-   and (e.log_epoch, e.transaction_id) < ((select m.log_epoch from store_meta m), pg_snapshot_xmin(pg_current_snapshot()))
+   and ",
+    finished!(),
+    "
  order by e.log_epoch, e.transaction_id, e.global_position
- limit $4";
+ limit $4"
+);
+
+/// What [`RawEvent::read`] reads.
+pub(crate) const COLUMNS: &str =
+    "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata,
+    e.event_id, e.recorded_at, e.log_epoch, e.transaction_id::text as transaction_text, e.global_position";
+
+/// Where a row stands in the log.
+pub(crate) fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
+    let transaction: String = row.try_get("transaction_text")?;
+    Ok(Position {
+        epoch: row.try_get("log_epoch")?,
+        transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        number: row.try_get("global_position")?,
+    })
+}
 
 /// An event as the log holds it, its payload unread.
 #[derive(Debug)]
@@ -62,8 +91,8 @@ pub struct RawEvent {
 }
 
 impl RawEvent {
-    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let transaction: String = row.try_get("transaction_text")?;
+    /// A row of [`COLUMNS`].
+    pub(crate) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             aggregate_type: row.try_get("aggregate_type")?,
             stream: row.try_get("aggregate_id")?,
@@ -76,11 +105,7 @@ impl RawEvent {
             metadata: row.try_get::<Json<Box<RawValue>>, _>("metadata")?.0,
             event_id: row.try_get("event_id")?,
             recorded_at: row.try_get("recorded_at")?,
-            position: Position {
-                epoch: row.try_get("log_epoch")?,
-                transaction: transaction.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-                number: row.try_get("global_position")?,
-            },
+            position: position(row)?,
         })
     }
 

@@ -8,6 +8,7 @@ use domain::personal::Personal;
 use domain::shared::ids::{ContactId, StreamId};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 
 use crate::event_store::append::NewEvent;
@@ -57,6 +58,18 @@ pub fn part_of(json: &str) -> Option<Sealed> {
     }
     let part: Part<'_> = serde_json::from_str(json).ok()?;
     Sealed::read(&part.sealed?)
+}
+
+/// Stored JSON without its sealed part: what can be read without the key.
+///
+/// # Errors
+/// It is no JSON.
+pub fn left_in(json: &RawValue) -> Result<Box<RawValue>, serde_json::Error> {
+    let mut left: Value = serde_json::from_str(json.get())?;
+    if let Value::Object(members) = &mut left {
+        members.remove(MEMBER);
+    }
+    to_raw_value(&left)
 }
 
 /// What the sealed part of an event is bound to.

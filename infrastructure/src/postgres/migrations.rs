@@ -20,9 +20,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122090500 "views",
     20261122100000 "contact_keys",
     20261122100100 "store_guard",
+    20261122100200 "seals",
     20261122100300 "idempotency",
     20261122100400 "generations",
     20261122100500 "run_index",
+    20261122100600 "tenant_log",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

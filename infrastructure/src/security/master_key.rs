@@ -27,6 +27,19 @@ pub fn load_or_create_secret_key(data_dir: &Path) -> anyhow::Result<[u8; 32]> {
     load(&path)
 }
 
+/// The master key kept in `data_dir/secret.key`, when there is one.
+///
+/// # Errors
+/// The file cannot be read, or holds something else than 32 bytes in base64.
+pub fn load_secret_key(data_dir: &Path) -> anyhow::Result<Option<[u8; 32]>> {
+    let path = data_dir.join(FILE_NAME);
+    if path.try_exists().with_context(|| format!("cannot look for {}", path.display()))? {
+        load(&path).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 fn load(path: &Path) -> anyhow::Result<[u8; 32]> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mode = fs::metadata(path)?.permissions().mode();

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::event_store::keys::place_of;
 use crate::postgres::lines;
+use crate::sealing::keys::{self, KeyError};
 use crate::security::secret_box::{SecretBox, SecretBoxError};
 
 /// Values sealed again at a time, in one short transaction.
@@ -22,7 +23,7 @@ struct Column {
     place: fn(TenantId, &str) -> String,
 }
 
-/// Every such column; a sealer's own key is rotated by its room.
+/// Every such column that belongs to an account; the key that signs the log has a room of its own.
 const COLUMNS: [Column; 4] = [
     Column {
         table: "contact_keys",
@@ -46,6 +47,9 @@ pub enum RotationError {
     /// The database.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// The key that signs the log.
+    #[error(transparent)]
+    Signing(#[from] KeyError),
     /// A value opens under neither key.
     #[error("{table}.{column} of {key}: {source}")]
     Sealed {
@@ -73,7 +77,7 @@ pub async fn rotate(pool: &PgPool, secrets: &SecretBox) -> Result<u64, RotationE
             all += done;
         }
     }
-    Ok(all)
+    Ok(all + keys::rewrap(pool, secrets).await?)
 }
 
 /// One page; the last row it looked at and how many it changed, or none when there are no more.

@@ -29,6 +29,7 @@ impl Child {
             .env("FLOWBOT_SECRET_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
             .env("META_GRAPH_URL", graph_url)
             .env("META_APP_SECRET", SANDBOX_APP_SECRET)
+            .env("FLOWBOT_DATA_DIR", database.data_dir())
             .env("RUST_LOG", "off")
             .stdout(Stdio::piped())
             .stderr(Stdio::null());

@@ -1,0 +1,4 @@
+//! `/api/audit/…`: proof that the log is as it was.
+
+pub mod export;
+pub mod verify;

@@ -1,0 +1,167 @@
+//! Verifying a million sealed events, and what sealing costs the appends it runs beside. Rates of one run on a shared
+//! machine: the ratios count. `cargo bench --bench verify`
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use application::audit::Range;
+use domain::shared::ids::{StreamId, TenantId};
+use infrastructure::event_store::append::{Append, Appender, NewEvent};
+use infrastructure::sealing::sealer::Sealer;
+use infrastructure::sealing::verify::verify;
+use infrastructure::security::secret_box::SecretBox;
+use serde_json::json;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tests::cluster::TestDatabase;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const EVENTS: i64 = 1_000_000;
+const VERIFICATIONS: usize = 3;
+const WRITERS: [usize; 2] = [8, 32];
+const ROUNDS: usize = 8;
+const ROUND: Duration = Duration::from_secs(4);
+/// Clock ticks a second, as Linux counts a process's time.
+const TICKS: f64 = 100.0;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    let database = TestDatabase::durable().await;
+    let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
+    println!("| writers | appends/s | with the sealer | ratio (median of {ROUNDS} pairs) |");
+    println!("| --- | --- | --- | --- |");
+    for writers in WRITERS {
+        beside(&pool, &database, writers).await;
+    }
+    sealer(&pool, &database).seal_all().await.expect("seals");
+    fill(&pool).await;
+    let (began, cpu) = (Instant::now(), cpu_seconds());
+    let sealed = sealer(&pool, &database).seal_all().await.expect("seals");
+    report("sealing", sealed, began, cpu);
+    for _ in 0..VERIFICATIONS {
+        let (began, cpu) = (Instant::now(), cpu_seconds());
+        let verified = verify(&pool, Some(&secrets()), Range::default(), None).await.expect("a verification");
+        assert_eq!(verified.bad, None);
+        report("verifying", verified.sealed_to, began, cpu);
+    }
+}
+
+fn report(what: &str, events: i64, began: Instant, cpu: f64) {
+    let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let rate = |seconds: f64| events as f64 / seconds;
+    println!("{what}: {events} events, {:.0}/s, {:.0} a second of our processor time", rate(seconds), rate(cpu));
+}
+
+fn secrets() -> SecretBox {
+    SecretBox::new(&[7; 32])
+}
+
+fn sealer(pool: &PgPool, database: &TestDatabase) -> Sealer {
+    Sealer::new(pool.clone(), secrets(), database.data_dir().as_ref())
+}
+
+/// Processor seconds of this process: user and system.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("ticks")).sum::<f64>() / TICKS
+}
+
+/// Events of about 500 bytes each, twenty a stream.
+async fn fill(pool: &PgPool) {
+    const CHUNK: i64 = 50_000;
+    for _ in 0..EVENTS / CHUNK {
+        sqlx::query(
+            "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+             select 'conversation', tenant || '/' || stream, n, 'conversation.message_queued', '1',
+                    json_build_object('type', 'message_queued', 'messageId', gen_random_uuid(), 'author', 'flow',
+                        'content', json_build_object('type', 'text', 'text', repeat('Your order is on its way. ', 9)),
+                        'line', '100000000000001', 'to', json_build_object('phone', '+972501234567'), 'at', now()),
+                    json_build_object('actor', 'system', 'correlationId', gen_random_uuid())
+               from (select gen_random_uuid() as tenant, gen_random_uuid() as stream from generate_series(1, $1 / 20)) s,
+                    generate_series(1, 20) n",
+        )
+        .bind(CHUNK)
+        .execute(pool)
+        .await
+        .expect("events");
+    }
+    sqlx::query("vacuum analyze events").execute(pool).await.expect("statistics");
+}
+
+/// Appends with and without a sealer, in turns.
+async fn beside(pool: &PgPool, database: &TestDatabase, writers: usize) {
+    let (mut alone, mut sealed, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        // Which of the two comes first changes from round to round.
+        let mut rates = [0.0; 2];
+        for n in [round % 2, (round + 1) % 2] {
+            rates[n] = appends(pool, database, writers, n == 1).await;
+        }
+        if round > 0 {
+            alone.push(rates[0]);
+            sealed.push(rates[1]);
+            ratios.push(rates[1] / rates[0]);
+        }
+    }
+    println!("| {writers} | {:.0} | {:.0} | {:.3} |", median(alone), median(sealed), median(ratios));
+}
+
+/// Appends a second of all writers together.
+async fn appends(pool: &PgPool, database: &TestDatabase, writers: usize, sealing: bool) -> f64 {
+    // What the other way left behind is not this round's.
+    sealer(pool, database).seal_all().await.expect("seals");
+    let stop = CancellationToken::new();
+    let seals = sealing.then(|| tokio::spawn(Arc::new(sealer(pool, database)).run(stop.clone())));
+    let appender = Appender::start(pool.clone());
+    let (began, mut tasks) = (Instant::now(), tokio::task::JoinSet::new());
+    for _ in 0..writers {
+        let (appender, stream) = (appender.clone(), StreamId::new(TenantId(Uuid::nil()), Uuid::now_v7()));
+        tasks.spawn(async move {
+            let mut done = 0;
+            while began.elapsed() < ROUND {
+                appender.append(append(&stream, done)).await.expect("an append");
+                done += 1;
+            }
+            done
+        });
+    }
+    let done: i64 = tasks.join_all().await.into_iter().sum();
+    let rate = done as f64 / began.elapsed().as_secs_f64();
+    stop.cancel();
+    if let Some(seals) = seals {
+        seals.await.expect("a sealer that ends");
+    }
+    rate
+}
+
+fn append(stream: &StreamId, expected: i64) -> Append {
+    let text = "Your order ORD-12345 is on its way and will arrive tomorrow. ".repeat(4);
+    let event = NewEvent {
+        event_type: "conversation.message_queued".to_owned(),
+        event_version: "1".to_owned(),
+        payload: json!({ "type": "message_queued", "content": { "type": "text", "text": text }, "line": tests::app::LINE }),
+    };
+    Append {
+        aggregate_type: "conversation",
+        stream: stream.clone(),
+        expected,
+        events: vec![event],
+        metadata: json!({ "actor": "user", "correlationId": Uuid::nil() }),
+        once: Vec::new(),
+        mark: Vec::new(),
+        conclude: None,
+        effects: Vec::new(),
+        meets: None,
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,143 @@
+//! Numbers without gaps, whoever writes and whoever seals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use application::log::Position;
+use infrastructure::event_store::append::Appender;
+use infrastructure::event_store::log_reader::read_log;
+use infrastructure::sealing::keys;
+use infrastructure::sealing::numbers::numbers;
+use infrastructure::sealing::sealer::Turn;
+use infrastructure::security::secret_box::SecretBox;
+use sqlx::Row;
+use tokio::task::JoinSet;
+
+use crate::audit::given::{Sealed, secrets};
+use crate::event_store::given::{Log, append, set};
+
+/// Every number with the event that has it: numbers are asked for as a page of a history would.
+async fn numbered(log: &Sealed) -> Vec<(Position, Option<i64>)> {
+    let (mut after, mut all) = (Position::default(), Vec::new());
+    let mut connection = log.database.pool.acquire().await.expect("a connection");
+    loop {
+        let page = read_log(&mut connection, after, 200, &[]).await.expect("events");
+        let Some(last) = page.last() else { return all };
+        after = last.position;
+        let mut places: Vec<Position> = page.iter().map(|event| event.position).collect();
+        // The order they are asked for in does not matter.
+        places.reverse();
+        let found = numbers(&mut *connection, &places).await.expect("numbers");
+        let mut page: Vec<_> = places.into_iter().zip(found).collect();
+        page.reverse();
+        all.extend(page);
+    }
+}
+
+#[tokio::test]
+async fn numbers_have_no_gaps_while_many_write_and_several_seal() {
+    const WRITERS: u32 = 32;
+    const APPENDS: i64 = 60;
+    let log = Log::empty().await;
+    let sealed = Sealed { database: log.database };
+    let writing = Arc::new(AtomicBool::new(true));
+    let mut sealers = JoinSet::new();
+    for _ in 0..3 {
+        let (sealer, writing) = (sealed.sealer(), Arc::clone(&writing));
+        sealers.spawn(async move {
+            let mut events = 0;
+            while writing.load(Ordering::Relaxed) {
+                if let Turn::Sealed(more) = sealer.turn().await.expect("a turn") {
+                    events += more;
+                }
+            }
+            events
+        });
+    }
+    let mut writers = JoinSet::new();
+    for n in 0..WRITERS {
+        let stream = domain::shared::ids::StreamId::new(log.tenant, uuid::Uuid::now_v7());
+        // Two of them have a writer of their own: transactions overlap.
+        let appender = if n % 16 == 0 { Appender::start(sealed.database.pool.clone()) } else { log.appender.clone() };
+        writers.spawn(async move {
+            for expected in 0..APPENDS {
+                appender.append(append(&stream, expected, &[set("n", expected)])).await.expect("an append");
+            }
+        });
+    }
+    writers.join_all().await;
+    writing.store(false, Ordering::Relaxed);
+    let events = sealers.join_all().await.into_iter().sum::<i64>() + sealed.seal().await;
+    let all = i64::from(WRITERS) * APPENDS;
+    assert_eq!(events, all, "every event is sealed once");
+    let batches: i64 =
+        sqlx::query_scalar("select count(*) from seals").fetch_one(&sealed.database.pool).await.expect("a count");
+    let verified = sealed.verify(None).await;
+    assert_eq!((verified.bad, verified.sealed_to, verified.batches), (None, all, batches));
+    let numbers: Vec<Option<i64>> = numbered(&sealed).await.into_iter().map(|it| it.1).collect();
+    assert_eq!(numbers, (1..=all).map(Some).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn batches_have_a_thousand_events_at_most_and_what_is_not_sealed_has_no_number() {
+    let log = Sealed::four_batches().await;
+    log.append(5).await;
+    let rows = sqlx::query("select first_number, last_number from seals order by batch").fetch_all(&log.database.pool);
+    let bounds: Vec<(i64, i64)> = rows.await.expect("seals").iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(bounds, [(1, 1_000), (1_001, 2_000), (2_001, 2_500), (2_501, 2_800)]);
+    let numbered = numbered(&log).await;
+    assert_eq!(numbered[2_799].1, Some(2_800));
+    assert!(numbered[2_800..].iter().all(|it| it.1.is_none()));
+}
+
+#[tokio::test]
+async fn a_sealer_waits_for_transactions_that_are_not_over() {
+    let log = Sealed::empty().await;
+    log.append(3).await;
+    assert_eq!(log.seal().await, 3);
+    let mut open = log.database.pool.begin().await.expect("a transaction");
+    sqlx::query("select pg_current_xact_id()").execute(&mut *open).await.expect("an id");
+    log.append(4).await;
+    assert_eq!(log.sealer().seal_all().await.expect("no seal"), 0, "nothing behind the horizon is new");
+    open.rollback().await.expect("its end");
+    assert_eq!(log.seal().await, 4);
+    assert_eq!(log.verify(None).await.bad, None);
+}
+
+#[tokio::test]
+async fn seals_are_facts() {
+    let log = Sealed::four_batches().await;
+    for statement in ["update seals set batch = 9", "delete from seals", "truncate seals"] {
+        let refused = sqlx::query(statement).execute(&log.database.pool).await.expect_err("a refusal");
+        assert!(refused.to_string().contains("never changed or deleted"), "{statement}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_is_one_is_wrapped_and_survives_a_new_master_key() {
+    let log = Sealed::empty().await;
+    let pool = &log.database.pool;
+    let mut nodes = JoinSet::new();
+    for _ in 0..8 {
+        let pool = pool.clone();
+        nodes.spawn(async move { keys::signing(&pool, &secrets()).await.expect("a key").id });
+    }
+    let ids = nodes.join_all().await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    log.append(10).await;
+    log.seal().await;
+
+    assert_eq!(keys::rewrap(pool, &secrets()).await.expect("nothing to do"), 0);
+    let rotated = SecretBox::new(&[9; 32]).with_former(&[7; 32]);
+    assert_eq!(keys::rewrap(pool, &rotated).await.expect("a new wrapping"), 1);
+    let new = SecretBox::new(&[9; 32]);
+    assert_eq!(keys::signing(pool, &new).await.expect("the same key").id, ids[0]);
+    let range = application::audit::Range::default();
+    let verified =
+        infrastructure::sealing::verify::verify(pool, Some(&new), range, None).await.expect("a verification");
+    assert_eq!(verified.bad, None);
+    // A key that does not open is not replaced: nothing is sealed, and nothing is lost.
+    log.append(10).await;
+    log.sealer().seal_all().await.expect_err("the former master key opens nothing");
+    assert_eq!(log.verify(None).await.sealed_to, 10);
+}
