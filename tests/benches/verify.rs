@@ -20,8 +20,8 @@ use uuid::Uuid;
 const EVENTS: i64 = 1_000_000;
 const VERIFICATIONS: usize = 3;
 const WRITERS: [usize; 2] = [8, 32];
-const ROUNDS: usize = 8;
-const ROUND: Duration = Duration::from_secs(4);
+const ROUNDS: usize = 20;
+const ROUND: Duration = Duration::from_secs(3);
 /// Clock ticks a second, as Linux counts a process's time.
 const TICKS: f64 = 100.0;
 

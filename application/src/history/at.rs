@@ -40,7 +40,8 @@ impl std::str::FromStr for At {
         // In a query, a bare `+` of an offset arrives as a space.
         let time =
             DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc3339(&text.replace(' ', "+")));
-        let is_date = text.parse::<NaiveDate>().is_ok();
+        // A bare date would pass for a position, and mean something else.
+        let is_date = text.get(4..5) == Some("-") && text.parse::<NaiveDate>().is_ok();
         match (time, text.parse()) {
             (Ok(time), _) => Ok(Self::Time(time.to_utc())),
             (Err(_), Ok(position)) if !is_date => Ok(Self::Position(position)),

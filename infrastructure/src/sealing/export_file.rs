@@ -82,7 +82,7 @@ pub fn check(mut export: impl BufRead) -> Result<Manifest, ExportError> {
         let read: Line =
             serde_json::from_str(&text).map_err(|error| wrong(format!("is no line of an export: {error}")))?;
         if let Line::Manifest(manifest) = read {
-            let more = export.fill_buf()?.first().is_some();
+            let more = !export.fill_buf()?.is_empty();
             check.manifest(&manifest, &hex::encode(hash.finalize()))?;
             return if more {
                 Err(ExportError::Line { line: line + 1, reason: "comes after the manifest".to_owned() })

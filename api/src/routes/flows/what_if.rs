@@ -3,28 +3,25 @@
 use std::sync::Arc;
 
 use application::error::AppError;
-use application::flows::what_if::views::WhatIfAnswer;
-use application::flows::what_if::{Candidate, RUNS_DEFAULT, Replaying, RunRange};
+use application::flows::what_if::views::{WhatIfAnswer, WhatIfRun, WhatIfTotal};
+use application::flows::what_if::{Candidate, RUNS_DEFAULT, RunRange};
 use application::time::Stamp;
 use domain::shared::ids::FlowId;
-use futures::stream::{self, Stream};
-use poem::http::header;
+use poem::Request;
 use poem::web::Data;
-use poem::{Body as Stored, Request};
 use poem_openapi::param::Path;
-use poem_openapi::payload::{Binary, Json};
+use poem_openapi::payload::Json;
+use poem_openapi::types::ToJSON;
 use poem_openapi::{ApiResponse, Object, OpenApi, ResponseContent};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::app::App;
-use crate::error::{ApiError, Failure, Question};
+use crate::error::{Failure, Question};
 use crate::routes::Group;
 use crate::routes::body::Body;
+use crate::routes::ndjson::{self, Ndjson};
 use crate::routes::paths::Id;
 use crate::security::Caller;
-
-/// Lines of JSON.
-const NDJSON: &str = "application/x-ndjson";
 
 /// Which graph is tried, on which runs.
 #[derive(Object)]
@@ -44,12 +41,25 @@ struct WhatIfQuestion {
     limit: Option<u32>,
 }
 
+/// A line: a run and how far the replay came, or, last of all, everything summed up.
+#[derive(Object, Default)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+struct WhatIfLine {
+    /// What would have become of a run.
+    run: Option<WhatIfRun>,
+    /// Runs replayed so far.
+    done: Option<u64>,
+    /// Runs found.
+    found: Option<u64>,
+    /// All of it; on the last line alone.
+    total: Option<WhatIfTotal>,
+}
+
 /// Everything at once, or line by line.
 #[derive(ResponseContent)]
 enum WhatIfContent {
     Whole(Json<WhatIfAnswer>),
-    #[oai(content_type = "application/x-ndjson")]
-    Lines(Binary<Stored>),
+    Lines(Ndjson<WhatIfLine>),
 }
 
 /// What would have been.
@@ -74,7 +84,7 @@ impl WhatIfApi {
     ///
     /// `details` shows the first 100 runs that are different. With `Accept: application/x-ndjson` every run is a line
     /// `{"run": {…}, "done": 7, "found": 200}` as soon as it is replayed, and the last line is `{"total": {…}}`; an
-    /// answer that breaks off ends without one, with a line `{"error": …, "code": …}` where that is possible.
+    /// answer that breaks off is a broken transfer.
     #[oai(path = "/:id/what-if", method = "post", operation_id = "whatIf")]
     async fn ask(
         &self,
@@ -95,36 +105,22 @@ impl WhatIfApi {
         };
         let (from, to) = (from.map(|it| it.0), to.map(|it| it.0));
         let range = RunRange { from, to, limit: limit.unwrap_or(RUNS_DEFAULT) };
-        let replaying = app.what_if.ask(&caller.session, FlowId(id.0.0), candidate, range).await?;
-        let content = if wants_lines(request) {
-            WhatIfContent::Lines(Binary(Stored::from_bytes_stream(lines(replaying))))
-        } else {
-            WhatIfContent::Whole(Json(replaying.answer().await?))
-        };
-        Ok(WhatIfResponse::Ok(content))
+        let mut replaying = app.what_if.ask(&caller.session, FlowId(id.0.0), candidate, range).await?;
+        if !ndjson::wanted(request.headers()) {
+            return Ok(WhatIfResponse::Ok(WhatIfContent::Whole(Json(replaying.answer().await?))));
+        }
+        // Whoever stops reading stops the replay.
+        let body = ndjson::body(|mut lines| async move {
+            let mut done = 0;
+            while let Some(run) = replaying.next().await? {
+                done += 1;
+                let found = Some(replaying.found() as u64);
+                let line = WhatIfLine { run: Some(run), done: Some(done), found, total: None };
+                lines.send(format!("{}\n", line.to_json_string()).into_bytes()).await?;
+            }
+            let last = WhatIfLine { total: Some(replaying.total().clone()), ..WhatIfLine::default() };
+            lines.send(format!("{}\n", last.to_json_string()).into_bytes()).await
+        });
+        Ok(WhatIfResponse::Ok(WhatIfContent::Lines(Ndjson::of(body.await?))))
     }
-}
-
-fn wants_lines(request: &Request) -> bool {
-    let accepted = request.header(header::ACCEPT).unwrap_or_default();
-    accepted.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(NDJSON)))
-}
-
-/// A line a run, and one for them all. Whoever stops reading stops the replay.
-fn lines(replaying: Replaying) -> impl Stream<Item = Result<Vec<u8>, std::io::Error>> {
-    stream::unfold(Some((replaying, 0_u64)), |state| async move {
-        let (mut replaying, done) = state?;
-        let (line, state) = match replaying.next().await {
-            Ok(Some(run)) => {
-                let line = json!({ "run": run, "done": done + 1, "found": replaying.found() });
-                (line, Some((replaying, done + 1)))
-            }
-            Ok(None) => (json!({ "total": replaying.total() }), None),
-            Err(error) => {
-                let ApiError { body, .. } = error.into();
-                (json!({ "error": body.error, "code": body.code }), None)
-            }
-        };
-        Some((Ok(format!("{line}\n").into_bytes()), state))
-    })
 }
