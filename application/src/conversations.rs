@@ -138,8 +138,9 @@ impl Conversations {
         let message_id = MessageId(self.ids.new_id());
         let command = ConversationCommand::Reply { by: session.user, message_id, content, at: self.clock.now() };
         let reached = self.run(session, id, command).await?;
-        self.caught_up(reached).await;
-        self.answer(|| self.reader.message(session.tenant, message_id)).await?.ok_or(AppError::NotFound("message"))
+        let caught_up = self.caught_up(reached).await;
+        let message = self.answer(|| self.reader.message(session.tenant, message_id)).await?;
+        message.ok_or(AppError::NotFound("message").after_effect(caught_up))
     }
 
     /// A message once the channel answered, or as it stands after 10 s.

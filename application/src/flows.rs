@@ -71,7 +71,7 @@ impl Flows {
         let first = PageRequest { limit: 1, after: None };
         let newest = self.reader.versions(session.tenant, id, &first).await?.rows.into_iter().next();
         let newest = newest.filter(|it| it.version == view.version);
-        newest.map(|view| Written { view, caught_up }).ok_or(AppError::NotFound("flow version"))
+        newest.map(|view| Written { view, caught_up }).ok_or(AppError::NotFound("flow version").after_effect(caught_up))
     }
 
     /// Deletes a flow. Its history and its versions stay, waiting runs go on.
@@ -123,7 +123,8 @@ impl Flows {
         let reached = self.commands.run(&stream, &session.cause(), command, Along::default()).await?;
         let caught_up = self.wait(reached.position).await;
         self.library.forget(session.tenant);
-        Ok(Written { view: self.get(session, id).await?, caught_up })
+        let view = self.get(session, id).await.map_err(|error| error.after_effect(caught_up))?;
+        Ok(Written { view, caught_up })
     }
 
     async fn wait(&self, position: Option<crate::log::Position>) -> bool {

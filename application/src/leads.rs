@@ -134,6 +134,7 @@ impl Leads {
             Some(position) => self.catch_up.wait(&[LeadView::NAME], position).await,
             None => true,
         };
-        Ok(Written { view: self.get(session, phone).await?, caught_up })
+        let view = self.get(session, phone).await.map_err(|error| error.after_effect(caught_up))?;
+        Ok(Written { view, caught_up })
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use api::config::Options;
+use api::middleware::rate_limit::RateLimits;
 use futures::future::join_all;
 use infrastructure::retention;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::app::{Answer, SignedIn, TestApp, eventually};
+use tests::cluster::TestDatabase;
 use tests::flows;
 use uuid::Uuid;
 
@@ -243,6 +246,22 @@ async fn a_client_that_hangs_up_finds_its_answer() {
     })
     .await;
     assert_eq!((found.status.as_u16(), found.header("idempotency-replayed")), (201, Some("true")));
+    assert_eq!(count(pool, "events where event_type = 'lead.captured'").await, 1);
+}
+
+#[tokio::test]
+async fn what_took_effect_is_never_answered_as_not_found() {
+    // In a cluster where nobody else waits for the horizon that this transaction holds.
+    let app = TestApp::on(TestDatabase::elsewhere().await, Options::default(), RateLimits::lifted()).await;
+    let (dana, pool) = (app.account("dana").await, &app.database.pool);
+    let mut long = pool.begin().await.expect("a transaction");
+    sqlx::query("select pg_current_xact_id()").execute(&mut *long).await.expect("it writes");
+    let told = post(&dana, "k", "/api/leads", &json!({ "phone": PHONE })).await;
+    refused(&told, 409, "not_shown_yet");
+    is_again(&post(&dana, "k", "/api/leads", &json!({ "phone": PHONE })).await, &told);
+    long.rollback().await.expect("an end");
+    eventually("the lead", async || dana.get("/api/leads/%2B972501234567").await.status.is_success().then_some(()))
+        .await;
     assert_eq!(count(pool, "events where event_type = 'lead.captured'").await, 1);
 }
 

@@ -100,6 +100,15 @@ async fn lines(dana: &SignedIn, path: &str, body: &Value) -> Vec<Value> {
 async fn what_runs_already_changes_nothing() {
     let app = TestApp::start().await;
     let (dana, path) = played(&app).await;
+    // The sandbox tells that messages were read a moment after the flows are done.
+    let read = "select count(*) from events where event_type = 'conversation.message_read'";
+    eventually("every message read and shown", async || {
+        let shown = "select (select sum((body -> 'stats' ->> 'read')::int) from conversation_view)
+            + (select count(*) from message_view where body ->> 'status' = 'read')";
+        let count = async |statement| sqlx::query_scalar::<_, i64>(statement).fetch_one(&app.database.pool).await;
+        (count(read).await.ok()? == 7 && count(shown).await.ok()? == 14).then_some(())
+    })
+    .await;
     let before = kept(&app).await;
     for question in [json!({}), json!({ "version": 1 }), json!({ "drawflowData": plain() })] {
         let answer = dana.post(&path, &question).await.ok();
