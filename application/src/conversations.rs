@@ -23,9 +23,11 @@ use crate::conversations::ports::{ConversationFilter, ConversationReader, Pause}
 use crate::conversations::views::ConversationView;
 use crate::error::{AppError, AppResult};
 use crate::flows::Written;
+use crate::history::at::At;
 use crate::log::Document;
 use crate::page::{Page, PageRequest};
 use crate::time::{Clock, NewId, Stamp};
+use crate::time_travel::{self, Past};
 
 /// How long a caller waits for the channel's answer to its message, in milliseconds.
 const SEND_ANSWER_MS: u64 = 10_000;
@@ -38,6 +40,8 @@ pub struct Conversations {
     pub commands: Arc<dyn Commands<Conversation>>,
     /// Where lists come from.
     pub reader: Arc<dyn ConversationReader>,
+    /// What a write answers with while the read models lag.
+    pub past: Arc<dyn Past<Conversation>>,
     /// Lets a caller read its own write.
     pub catch_up: Arc<dyn CatchUp>,
     /// Now.
@@ -138,9 +142,15 @@ impl Conversations {
         let message_id = MessageId(self.ids.new_id());
         let command = ConversationCommand::Reply { by: session.user, message_id, content, at: self.clock.now() };
         let reached = self.run(session, id, command).await?;
-        let caught_up = self.caught_up(reached).await;
-        let message = self.answer(|| self.reader.message(session.tenant, message_id)).await?;
-        message.ok_or(AppError::NotFound("message").after_effect(caught_up))
+        self.caught_up(reached).await;
+        if let Some(message) = self.answer(|| self.reader.message(session.tenant, message_id)).await? {
+            return Ok(message);
+        }
+        // The read models lag: the log itself tells.
+        let stream = StreamId::new(session.tenant, id.0);
+        let messages = time_travel::all(&*self.past, &stream, &At::Time(self.clock.now())).await?;
+        let message = messages.into_iter().find(|message: &MessageView| message.id == message_id.0);
+        refuse_failed(message)?.ok_or(AppError::NotFound("message"))
     }
 
     /// A message once the channel answered, or as it stands after 10 s.

@@ -60,18 +60,6 @@ impl AppError {
         Self::Internal(source.into())
     }
 
-    /// What took effect is never "not found", though the read models may not know of it yet.
-    #[must_use]
-    pub fn after_effect(self, caught_up: bool) -> Self {
-        match self {
-            Self::NotFound(_) if !caught_up => Self::conflict(
-                "not_shown_yet",
-                &"it took effect and cannot be shown yet; read it in a moment, and do not send it again",
-            ),
-            other => other,
-        }
-    }
-
     fn contact_erased() -> Self {
         Self::conflict("contact_erased", &"the contact was erased: nothing more happens here")
     }

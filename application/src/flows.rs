@@ -15,9 +15,11 @@ use crate::commands::{Along, CatchUp, Commands};
 use crate::error::{AppError, AppResult};
 use crate::flows::ports::{FlowLibrary, FlowReader};
 use crate::flows::views::{FlowVersionView, FlowView};
+use crate::history::at::At;
 use crate::log::Document;
 use crate::page::{Page, PageRequest};
 use crate::time::{Clock, NewId};
+use crate::time_travel::{self, Past};
 
 /// The flows of accounts.
 pub struct Flows {
@@ -27,6 +29,8 @@ pub struct Flows {
     pub reader: Arc<dyn FlowReader>,
     /// What runs.
     pub library: Arc<dyn FlowLibrary>,
+    /// What a write answers with while the read models lag.
+    pub past: Arc<dyn Past<Flow>>,
     /// Lets a caller read its own write.
     pub catch_up: Arc<dyn CatchUp>,
     /// Now.
@@ -67,11 +71,18 @@ impl Flows {
     /// # Errors
     /// It is not there, or the graph has problems.
     pub async fn publish(&self, session: &Session, id: FlowId) -> AppResult<Written<FlowVersionView>> {
-        let Written { view, caught_up } = self.run(session, id, FlowCommand::Publish { at: self.clock.now() }).await?;
+        let stream = StreamId::new(session.tenant, id.0);
+        let command = FlowCommand::Publish { at: self.clock.now() };
+        let reached = self.commands.run(&stream, &session.cause(), command, Along::default()).await?;
+        let caught_up = self.wait(reached.position).await;
+        self.library.forget(session.tenant);
         let first = PageRequest { limit: 1, after: None };
-        let newest = self.reader.versions(session.tenant, id, &first).await?.rows.into_iter().next();
-        let newest = newest.filter(|it| it.version == view.version);
-        newest.map(|view| Written { view, caught_up }).ok_or(AppError::NotFound("flow version").after_effect(caught_up))
+        let versions = match reached.position.filter(|_| !caught_up) {
+            Some(position) => time_travel::all(&*self.past, &stream, &At::Position(position)).await?,
+            None => self.reader.versions(session.tenant, id, &first).await?.rows,
+        };
+        let newest = versions.into_iter().max_by_key(|it: &FlowVersionView| it.version);
+        newest.map(|view| Written { view, caught_up }).ok_or(AppError::NotFound("flow version"))
     }
 
     /// Deletes a flow. Its history and its versions stay, waiting runs go on.
@@ -123,8 +134,11 @@ impl Flows {
         let reached = self.commands.run(&stream, &session.cause(), command, Along::default()).await?;
         let caught_up = self.wait(reached.position).await;
         self.library.forget(session.tenant);
-        let view = self.get(session, id).await.map_err(|error| error.after_effect(caught_up))?;
-        Ok(Written { view, caught_up })
+        let view = match reached.position.filter(|_| !caught_up) {
+            Some(position) => time_travel::all(&*self.past, &stream, &At::Position(position)).await?.pop(),
+            None => self.reader.get(session.tenant, id).await?,
+        };
+        Ok(Written { view: view.ok_or(AppError::NotFound("flow"))?, caught_up })
     }
 
     async fn wait(&self, position: Option<crate::log::Position>) -> bool {

@@ -17,10 +17,12 @@ use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::Contacts;
 use crate::error::{AppError, AppResult};
 use crate::flows::Written;
+use crate::history::at::At;
 use crate::leads::views::LeadView;
 use crate::log::Document;
 use crate::page::{Page, PageRequest};
 use crate::time::Clock;
+use crate::time_travel::{self, Past};
 
 /// Which leads are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +50,8 @@ pub struct Leads {
     pub contacts: Arc<dyn Contacts>,
     /// Where lists come from.
     pub reader: Arc<dyn LeadReader>,
+    /// What a write answers with while the read models lag.
+    pub past: Arc<dyn Past<Lead>>,
     /// Lets a caller read its own write.
     pub catch_up: Arc<dyn CatchUp>,
     /// Now.
@@ -134,7 +138,11 @@ impl Leads {
             Some(position) => self.catch_up.wait(&[LeadView::NAME], position).await,
             None => true,
         };
-        let view = self.get(session, phone).await.map_err(|error| error.after_effect(caught_up))?;
-        Ok(Written { view, caught_up })
+        let stream = StreamId::new(session.tenant, Lead::id_of(session.tenant, phone).0);
+        let view = match reached.position.filter(|_| !caught_up) {
+            Some(position) => time_travel::all(&*self.past, &stream, &At::Position(position)).await?.pop(),
+            None => self.reader.get(session.tenant, phone).await?,
+        };
+        Ok(Written { view: view.ok_or(AppError::NotFound("lead"))?, caught_up })
     }
 }

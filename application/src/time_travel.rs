@@ -98,9 +98,17 @@ impl TimeTravel {
 
 /// The document of a stream that has one.
 async fn one<D: Document>(past: &dyn Past<D::Aggregate>, stream: &StreamId, at: &At) -> AppResult<Option<D>> {
+    Ok(all(past, stream, at).await?.pop())
+}
+
+/// A stream's documents as they stood. What a write answers with while the read models lag behind it.
+///
+/// # Errors
+/// The stream cannot be read.
+pub async fn all<D: Document>(past: &dyn Past<D::Aggregate>, stream: &StreamId, at: &At) -> AppResult<Vec<D>> {
     let mut documents = Documents::<D>::default();
     past.replay(stream, at, &mut |recorded| documents.take(recorded)).await?;
-    Ok(stored(documents)?.pop())
+    stored(documents)
 }
 
 fn stored<D: Document>(documents: Documents<D>) -> AppResult<Vec<D>> {

@@ -145,9 +145,11 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
     });
+    let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let leads = Arc::new(Leads {
         commands: lead_commands,
         contacts: contacts.clone(),
+        past: past.clone(),
         reader: Arc::new(PgLeadReader { pool: pool.clone() }),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
@@ -155,6 +157,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let conversations = Arc::new(Conversations {
         commands: Arc::clone(&conversation_commands),
         reader: Arc::new(PgConversationReader { pool: pool.clone() }),
+        past: past.clone(),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
@@ -175,7 +178,6 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
-    let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let app = App {
         erasure,
         proofs: Arc::new(proofs),
@@ -194,7 +196,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             lines: Arc::clone(&directory),
             clock: Arc::clone(&clock),
         },
-        flows: Flows { commands: flow_commands, reader: flow_reader, library, catch_up, clock, ids },
+        flows: Flows {
+            commands: flow_commands,
+            reader: flow_reader,
+            library,
+            past: past.clone(),
+            catch_up,
+            clock,
+            ids,
+        },
         triggers: Triggers {
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
