@@ -21,8 +21,8 @@ use sqlx::PgPool;
 use tests::cluster::TestDatabase;
 use uuid::Uuid;
 
-/// Events of the conversation. Its last snapshot is of the 1 000th; 50 more are the mean of what comes after one.
-const EVENTS: i64 = 1_050;
+/// Events of the conversations. The last snapshot of both is of the 1 000th; 50 more are the mean of what comes after one.
+const EVENTS: [i64; 2] = [1_000, 1_050];
 const ROUNDS: usize = 200;
 
 fn main() {
@@ -33,15 +33,23 @@ async fn run() {
     let database = TestDatabase::durable().await;
     let pool = database.pool.clone();
     let keys = tests::keys(&pool);
+    println!("| events | without a snapshot µs | with it µs | ratio |");
+    println!("| --- | --- | --- | --- |");
+    for events in EVENTS {
+        compare(&pool, &keys, events).await;
+    }
+}
+
+async fn compare(pool: &PgPool, keys: &Arc<KeyRing>, events: i64) {
     let stream = StreamId::new(TenantId(Uuid::now_v7()), Uuid::now_v7());
-    converse(&pool, &keys, &stream).await;
+    converse(pool, keys, &stream, events).await;
     let (mut with, mut without) = (Vec::new(), Vec::new());
-    sqlx::query("create table kept as select * from snapshots").execute(&pool).await.expect("a copy");
+    sqlx::query("create table kept as select * from snapshots").execute(pool).await.expect("a copy");
     for round in 0..=ROUNDS {
-        let quick = timed(&pool, &keys, &stream, true).await;
-        sqlx::query("delete from snapshots").execute(&pool).await.expect("deleted");
-        let slow = timed(&pool, &keys, &stream, false).await;
-        sqlx::query("insert into snapshots select * from kept").execute(&pool).await.expect("put back");
+        let quick = timed(pool, keys, &stream, events, true).await;
+        sqlx::query("delete from snapshots").execute(pool).await.expect("deleted");
+        let slow = timed(pool, keys, &stream, events, false).await;
+        sqlx::query("insert into snapshots select * from kept").execute(pool).await.expect("put back");
         // The first round warms caches.
         if round > 0 {
             with.push(quick);
@@ -49,26 +57,26 @@ async fn run() {
         }
     }
     let (with, without) = (median(with), median(without));
-    println!("| events | without a snapshot µs | with it µs | ratio |");
-    println!("| --- | --- | --- | --- |");
+    sqlx::query("drop table kept").execute(pool).await.expect("dropped");
+    sqlx::query("delete from snapshots").execute(pool).await.expect("deleted");
     let ratio = with.as_secs_f64() / without.as_secs_f64();
-    println!("| {EVENTS} | {} | {} | {ratio:.3} |", without.as_micros(), with.as_micros());
+    println!("| {events} | {} | {} | {ratio:.3} |", without.as_micros(), with.as_micros());
 }
 
-async fn timed(pool: &PgPool, keys: &KeyRing, stream: &StreamId, snapshot: bool) -> Duration {
+async fn timed(pool: &PgPool, keys: &KeyRing, stream: &StreamId, events: i64, snapshot: bool) -> Duration {
     let began = Instant::now();
     let loaded = load::load::<Conversation>(pool, keys, stream).await.expect("a conversation");
     let took = began.elapsed();
-    assert_eq!((loaded.sequence, loaded.snapshot > 0), (EVENTS, snapshot));
+    assert_eq!((loaded.sequence, loaded.snapshot > 0), (events, snapshot));
     took
 }
 
 /// A customer who writes until there are enough events.
-async fn converse(pool: &PgPool, keys: &Arc<KeyRing>, stream: &StreamId) {
+async fn converse(pool: &PgPool, keys: &Arc<KeyRing>, stream: &StreamId, events: i64) {
     let commands: PgCommands<Conversation> =
         PgCommands::new(pool.clone(), Arc::clone(keys), Appender::start(pool.clone()), Arc::<Pokes>::default());
     let cause = Cause { actor: Actor::Customer, correlation: Uuid::nil(), causation: None, once: None };
-    for n in 1..EVENTS {
+    for n in 1..events {
         commands.run(stream, &cause, receive(n), Along::default()).await.expect("a message");
     }
     tests::app::eventually("the snapshot of the 1 000th event", async || {
