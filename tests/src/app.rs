@@ -257,7 +257,11 @@ impl SignedIn {
     pub async fn has_flow(&self, name: &str, drawflow: &Value) -> String {
         let flow = json!({ "name": name, "status": "active", "drawflowData": drawflow });
         let flow = self.post("/api/flows", &flow).await.ok();
-        flow["id"].as_str().expect("an id").to_owned()
+        let id = flow["id"].as_str().expect("an id").to_owned();
+        // A write is answered while the read models lag; messages find the flow once they know it.
+        let path = format!("/api/flows/{id}");
+        eventually("the flow to be shown", async || self.get(&path).await.status.is_success().then_some(())).await;
+        id
     }
 
     /// Waits for the account's conversation with this phone; its row.
