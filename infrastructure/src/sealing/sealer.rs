@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use sqlx::PgPool;
@@ -22,6 +22,8 @@ use crate::security::secret_box::SecretBox;
 const EVERY_MS: std::ops::Range<u64> = 900..1_000;
 /// A log that somebody sealed this recently has a sealer.
 const FRESH: &str = "500 milliseconds";
+/// How long the file with the newest head may be behind: a file that is written for good holds up the disk.
+const HEAD_EVERY: Duration = Duration::from_secs(10);
 /// How long until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Lets one sealer in, for the length of its transaction.
@@ -77,6 +79,10 @@ impl Sealer {
         let signature = key.sign(&chain::head_text(batch, last_number, &chain));
         let (first_number, key_id) = (last.last_number + 1, key.id.clone());
         let seal = Seal { batch, first_number, last_number, end, digest, chain, signature, key_id };
+        if events == BATCH_MAX {
+            // A full batch that a crash loses is sealed again to the same bytes: appends need not share the disk with it.
+            sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
+        }
         seals::insert(&mut *transaction, &seal).await?;
         transaction.commit().await?;
         Ok(Turn::Sealed(events))
@@ -106,17 +112,21 @@ impl Sealer {
 
     /// Seals until `stop`: once a second what has come, full batches one after the other.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut complained = false;
+        let (mut complained, mut behind, mut kept) = (false, true, None::<Instant>);
         while !stop.is_cancelled() {
             let pause = match self.round(&stop).await {
                 Ok(sealed) => {
                     metrics::counter!("sealed_events_total").increment(sealed);
-                    match self.keep_head().await {
-                        Ok(()) => complained = false,
-                        Err(_) if complained => {}
-                        Err(error) => {
-                            complained = true;
-                            tracing::error!("The head of the sealed log was not kept: {error:#}");
+                    behind |= sealed > 0;
+                    if behind && kept.is_none_or(|kept| kept.elapsed() >= HEAD_EVERY) {
+                        kept = (sealed > 0).then(Instant::now);
+                        match self.keep_head().await {
+                            Ok(()) => (complained, behind) = (false, false),
+                            Err(_) if complained => {}
+                            Err(error) => {
+                                complained = true;
+                                tracing::error!("The head of the sealed log was not kept: {error:#}");
+                            }
                         }
                     }
                     Duration::from_millis(rand::rng().random_range(EVERY_MS))

@@ -1,13 +1,20 @@
 //! The new generation against the live one, key by key at the same cursor.
 
+use std::time::Instant;
+
 use application::projections::{Difference, Differences};
+use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, PgPool, Row};
+use uuid::Uuid;
 
 use crate::event_store::generations::{self, Role, Which, table};
 use crate::event_store::projector::{Projection, Turn};
+use crate::event_store::rebuild::reader::{PAUSES, busy};
 
 /// Keys that are named.
-const SAMPLE: i64 = 20;
+const SAMPLE: usize = 20;
+/// Keys that are compared at a time.
+const RANGE: i64 = 500;
 /// Times the two are brought to one cursor.
 const TRIES: usize = 20;
 
@@ -55,7 +62,7 @@ async fn compare_on(
         ) {}
         while pull_live(pool, projection, generation).await? {}
         match snapshot(pool, reader, projection, generation).await? {
-            Aligned::Yes => return Ok(Compared::Found(read(reader, projection.name(), &building).await?)),
+            Aligned::Yes => return Ok(Compared::Found(read(pool, reader, projection.name(), &building).await?)),
             Aligned::Halted(error) => {
                 let skipped = Some(format!("the live generation is halted: {error}"));
                 return Ok(Compared::Found(Differences { skipped, ..Differences::default() }));
@@ -140,30 +147,90 @@ async fn snapshot(
     Ok(Aligned::Yes)
 }
 
-/// Reads both tables in the snapshot, as long as it takes: a snapshot alone holds up no reader of the log.
-async fn read(reader: &mut PgConnection, live: &str, building: &str) -> Result<Differences, sqlx::Error> {
-    let statement = format!(
-        "with found as materialized (
-            select coalesce(l.tenant_id, b.tenant_id) as account_id, coalesce(l.key, b.key) as key,
-                   case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
-              from {live} l full join {building} b on l.tenant_id = b.tenant_id and l.key = b.key
-             where l.body is distinct from b.body)
-         select (select count(*) from found where kind = 'missing') as missing,
-                (select count(*) from found where kind = 'extra') as extra,
-                (select count(*) from found where kind = 'changed') as changed, sample.*
-           from (select null) one left join (select * from found order by account_id, key limit $1) sample on true"
-    );
-    let rows = sqlx::query(&statement).bind(SAMPLE).fetch_all(&mut *reader).await?;
-    sqlx::query("commit").execute(reader).await?;
+/// Reads both tables in the snapshot, as long as it takes: a snapshot alone holds up no reader of the log. Range after
+/// range, with pauses beside others, so that nobody waits for a core or a disk that is busy with all of it.
+async fn read(
+    pool: &PgPool,
+    reader: &mut PgConnection,
+    live: &str,
+    building: &str,
+) -> Result<Differences, sqlx::Error> {
     let mut differences = Differences::default();
-    for row in &rows {
-        differences.missing = row.try_get("missing")?;
-        differences.extra = row.try_get("extra")?;
-        differences.changed = row.try_get("changed")?;
-        if let Some(kind) = row.try_get("kind")? {
+    let (mut after, mut more) = (Place::first(), true);
+    while more {
+        let began = Instant::now();
+        let end = range_end(reader, building, &after).await?;
+        more = end.is_some();
+        let to = end.unwrap_or_else(Place::last);
+        take_range(reader, [live, building], [&after, &to], &mut differences).await?;
+        after = to;
+        if more && busy(pool).await? {
+            tokio::time::sleep(began.elapsed() * PAUSES).await;
+        }
+    }
+    sqlx::query("commit").execute(reader).await?;
+    Ok(differences)
+}
+
+/// A key of both tables.
+struct Place {
+    tenant: Uuid,
+    key: String,
+}
+
+impl Place {
+    /// Before every key.
+    fn first() -> Self {
+        Self { tenant: Uuid::nil(), key: String::new() }
+    }
+
+    /// After every key.
+    fn last() -> Self {
+        Self { tenant: Uuid::max(), key: String::new() }
+    }
+
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { tenant: row.try_get("tenant_id")?, key: row.try_get("key")? })
+    }
+}
+
+/// The last key of the next range of the new table; `None` when what is left is no more than one.
+async fn range_end(reader: &mut PgConnection, building: &str, after: &Place) -> Result<Option<Place>, sqlx::Error> {
+    let statement = format!(
+        "select tenant_id, key from {building} where (tenant_id, key) > ($1, $2)
+          order by tenant_id, key offset $3 limit 1"
+    );
+    let row = sqlx::query(&statement).bind(after.tenant).bind(&after.key).bind(RANGE).fetch_optional(reader).await?;
+    row.as_ref().map(Place::read).transpose()
+}
+
+async fn take_range(
+    reader: &mut PgConnection,
+    [live, building]: [&str; 2],
+    [after, to]: [&Place; 2],
+    differences: &mut Differences,
+) -> Result<(), sqlx::Error> {
+    let within = "(tenant_id, key) > ($1, $2) and (tenant_id, key) <= ($3, $4)";
+    let statement = format!(
+        "select coalesce(l.tenant_id, b.tenant_id) as account_id, coalesce(l.key, b.key) as key,
+                case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
+           from (select tenant_id, key, body from {live} where {within}) l
+           full join (select tenant_id, key, body from {building} where {within}) b
+             on l.tenant_id = b.tenant_id and l.key = b.key
+          where l.body is distinct from b.body order by 1, 2"
+    );
+    let query = sqlx::query(&statement).bind(after.tenant).bind(&after.key).bind(to.tenant).bind(&to.key);
+    for row in &query.fetch_all(reader).await? {
+        let kind: String = row.try_get("kind")?;
+        match kind.as_str() {
+            "missing" => differences.missing += 1,
+            "extra" => differences.extra += 1,
+            _ => differences.changed += 1,
+        }
+        if differences.sample.len() < SAMPLE {
             let (account_id, key) = (row.try_get("account_id")?, row.try_get("key")?);
             differences.sample.push(Difference { account_id, key, kind });
         }
     }
-    Ok(differences)
+    Ok(())
 }

@@ -12,8 +12,8 @@ use crate::event_store::rebuild::slices::{PAGE, PAGE_BESIDE, Page, Slice};
 
 /// Events in the last second from which on others are said to write.
 const BUSY_EVENTS: i64 = 20;
-/// How long a page's pause is beside others, in lengths of the page: half of one core at most.
-const PAUSES: u32 = 1;
+/// How long a piece's pause is beside others, in lengths of the piece: a third of one core at most.
+pub const PAUSES: u32 = 2;
 
 /// What the readers of a process share.
 pub struct Pace {
@@ -80,7 +80,10 @@ impl Reader {
 }
 
 /// Whether others write.
-async fn busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
+///
+/// # Errors
+/// The database.
+pub async fn busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "select coalesce((select e.recorded_at > clock_timestamp() - interval '1 second' from events e
            order by e.log_epoch desc, e.transaction_id desc, e.global_position desc offset $1 limit 1), false)",

@@ -7,10 +7,11 @@ use sqlx::{PgConnection, PgPool};
 use crate::event_store::generations::{self, Role, Which, table};
 use crate::event_store::projector::{Projection, Turn};
 
-/// How long readers of the live table may have to wait for the swap, at first: it waits for who reads, they for it.
-const READERS_WAIT: Duration = Duration::from_millis(50);
-/// And at last, when somebody reads for long, again and again.
+/// How long readers of the live table may have to wait for the swap: it waits for who reads, they for it.
+const READERS_WAIT: Duration = Duration::from_millis(80);
+/// And when somebody read for longer than that so many times.
 const READERS_WAIT_MAX: Duration = Duration::from_secs(2);
+const TRIES: u32 = 30;
 
 /// Puts a generation in the place of the live one, at least where the live one stands. False: not now.
 ///
@@ -25,6 +26,14 @@ pub async fn swap(
     let name = projection.name();
     let mut transaction = pool.begin().await?;
     sqlx::query("set local lock_timeout = '2s'").execute(&mut *transaction).await?;
+    let new = table(name, generation, Role::Building);
+    // Vacuums end, or give way, while everybody goes on reading and writing: afterwards only readers are waited for.
+    let settled = format!("lock table {name}, {new} in share update exclusive mode");
+    match sqlx::query(&settled).execute(&mut *transaction).await {
+        // Another node swapped it, or it was given up.
+        Err(error) if is_undefined_table(&error) => return Ok(false),
+        locked => drop(locked?),
+    }
     // Whoever locks several takes the live one first.
     let Some(live) = generations::wait_for(&mut transaction, name, Which::Live).await? else { return Ok(false) };
     let Some(mut coming) = generations::lock(&mut transaction, name, Which::Numbered(generation)).await? else {
@@ -48,9 +57,11 @@ pub async fn swap(
             return Ok(false);
         }
     }
-    let wait = (READERS_WAIT * 2_u32.saturating_pow(attempt.min(8))).min(READERS_WAIT_MAX);
+    let wait = if attempt < TRIES { READERS_WAIT } else { READERS_WAIT_MAX };
+    let kept = table(name, live.generation, Role::Former);
+    sqlx::query(&format!("set local lock_timeout = {}", wait.as_millis())).execute(&mut *transaction).await?;
     let began = Instant::now();
-    exchange(&mut transaction, name, live.generation, coming.generation, wait).await?;
+    exchange(&mut transaction, name, &kept, &new, coming.generation).await?;
     transaction.commit().await?;
     let took = began.elapsed();
     metrics::histogram!("projection_swap_seconds", "projection" => projection.name()).record(took);
@@ -58,19 +69,20 @@ pub async fn swap(
     Ok(true)
 }
 
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("42P01"))
+}
+
+/// From here on readers wait.
 async fn exchange(
     connection: &mut PgConnection,
     name: &str,
-    live: i32,
+    kept: &str,
+    new: &str,
     coming: i32,
-    wait: Duration,
 ) -> Result<(), sqlx::Error> {
-    let (kept, new) = (table(name, live, Role::Former), table(name, coming, Role::Building));
     for statement in [
-        // Nobody reads the new table yet; at most, it is being vacuumed.
-        format!("lock table {new} in access exclusive mode"),
-        format!("set local lock_timeout = {}", wait.as_millis()),
-        format!("lock table {name} in access exclusive mode"),
+        format!("lock table {name}, {new} in access exclusive mode"),
         format!("alter table {name} rename to {kept}"),
         format!("alter table {new} rename to {name}"),
     ] {
