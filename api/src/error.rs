@@ -185,21 +185,15 @@ macro_rules! statuses {
 
 statuses! {
     /// Lists.
-    List: 400 401 500 503;
-    /// Lists for administrators, or that name somebody else's account.
-    GuardedList: 400 401 403 500 503;
+    List: 400 401 403 500 503;
     /// One thing, by its id.
-    Read: 400 401 404 500 503;
+    Read: 400 401 403 404 500 503;
     /// A question about one thing that comes with a body.
     Question: 400 401 403 404 413 415 500 503;
-    /// One thing, for administrators.
-    GuardedRead: 400 401 403 404 500 503;
     /// A proof, which may come too early.
-    Proof: 400 401 404 409 500 503;
+    Proof: 400 401 403 404 409 500 503;
     /// Something of the caller's own.
-    Own: 401 404 500 503;
-    /// A change of something of the caller's own.
-    OwnChange: 401 403 404 500 503;
+    Own: 401 403 404 500 503;
     /// Something new.
     Create: 400 401 403 409 413 415 500 503;
     /// A change of one thing.
@@ -211,9 +205,9 @@ statuses! {
     /// A trigger with an allowance.
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
-    Trigger: 400 401 404 409 413 500 503;
+    Trigger: 400 401 403 404 409 413 500 503;
     /// A trigger without a body.
-    QueryTrigger: 400 401 404 409 500 503;
+    QueryTrigger: 400 401 403 404 409 500 503;
     /// A provider's handshake.
     Handshake: 400 403 500 503;
     /// A provider's webhook.

@@ -1,5 +1,6 @@
 //! The service as a whole, and the OpenAPI document of it: what the library derives, with our examples.
 
+mod access;
 mod idempotency;
 
 use std::collections::BTreeSet;
@@ -115,6 +116,7 @@ fn described() -> Value {
         if operation["requestBody"].is_null() {
             operation.as_object_mut().map(|members| members.remove("requestBody"));
         }
+        access::describe(operation);
         idempotency::describe(method, path, operation);
     }
     close_requests(&mut document);

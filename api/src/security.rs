@@ -1,4 +1,6 @@
-//! Who calls: the session cookie or a Bearer token, as an argument of every operation that needs to know.
+//! Who calls: the session cookie or a Bearer token. [`may::May`] is the argument of operations that need to know.
+
+pub mod may;
 
 use std::sync::Arc;
 
@@ -7,9 +9,8 @@ use domain::shared::ids::TenantId;
 use poem::http::{HeaderMap, header};
 use poem::web::headers::HeaderMapExt;
 use poem::web::headers::authorization::{Authorization, Bearer};
-use poem::{Request, RequestBody, Result};
+use poem::{Request, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -61,18 +62,12 @@ impl Caller {
     /// Somebody else's account, and not an administrator.
     pub fn in_account(&self, account: Option<Uuid>) -> Result<Session, ApiError> {
         let tenant = account.map_or(self.session.tenant, TenantId);
-        if tenant != self.session.tenant && !self.session.admin {
+        if tenant != self.session.tenant && !self.session.is_admin() {
             return Err(ApiError::forbidden("forbidden", "only an administrator looks into other accounts"));
         }
         Ok(Session { tenant, ..self.session.clone() })
     }
 }
-
-/// A signed-in administrator.
-pub struct Admin(pub Caller);
-
-/// Whoever is signed in, once more within the account's allowance for triggers.
-pub struct Limited(pub Caller);
 
 /// The rooms behind the operations, from inside an extractor.
 ///
@@ -129,48 +124,6 @@ pub const fn http(scheme: &'static str, format: Option<&'static str>, descriptio
         openid_connect_url: None,
     }
 }
-
-macro_rules! session_argument {
-    ($name:ident, $request:ident => $extract:expr) => {
-        impl<'a> ApiExtractor<'a> for $name {
-            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
-            type ParamType = ();
-            type ParamRawType = ();
-
-            fn register(registry: &mut Registry) {
-                register_session_schemes(registry);
-            }
-
-            fn security_schemes() -> Vec<&'static str> {
-                vec![COOKIE_AUTH, BEARER_AUTH]
-            }
-
-            async fn from_request(
-                $request: &'a Request,
-                _: &mut RequestBody,
-                _: ExtractParamOptions<()>,
-            ) -> Result<Self> {
-                $extract
-            }
-        }
-    };
-}
-
-session_argument!(Caller, request => Ok(Self::of(request).await?));
-
-session_argument!(Admin, request => {
-    let caller = Caller::of(request).await?;
-    if !caller.session.admin {
-        return Err(ApiError::forbidden("forbidden", "administrators only").into());
-    }
-    Ok(Self(caller))
-});
-
-session_argument!(Limited, request => {
-    let caller = Caller::of(request).await?;
-    app(request)?.limits.trigger(caller.session.tenant.0)?;
-    Ok(Self(caller))
-});
 
 #[cfg(test)]
 mod tests {

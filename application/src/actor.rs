@@ -1,5 +1,6 @@
 //! Who asks, and what led to it: the metadata of every event.
 
+use domain::access::{Access, Role};
 use domain::shared::ids::{TenantId, UserId};
 use uuid::Uuid;
 
@@ -48,12 +49,14 @@ pub struct Cause {
 /// A signed-in person with the account they act in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    /// Its id; what signed it is revoked by it.
+    pub id: Uuid,
     /// The account.
     pub tenant: TenantId,
     /// The person.
     pub user: UserId,
-    /// Whether they administer the installation.
-    pub admin: bool,
+    /// What they may do.
+    pub access: Access,
     /// Shared by everything this request leads to.
     pub correlation: Uuid,
     /// The client's key for the request, when it sent one.
@@ -61,6 +64,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether they administer the installation.
+    pub fn is_admin(&self) -> bool {
+        self.access.role == Role::Admin
+    }
+
     /// The cause of what this person asks for.
     pub fn cause(&self) -> Cause {
         let once = self.idempotency_key.as_deref().map(|key| idempotency::mark(self.tenant, key));

@@ -6,6 +6,7 @@
 #[macro_use]
 mod macros;
 
+pub mod access;
 pub mod conversation;
 pub mod decide;
 pub mod flow;

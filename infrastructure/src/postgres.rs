@@ -1,5 +1,6 @@
 //! The ports of `application` over Postgres tables, and what its errors mean to a caller.
 
+pub mod api_clients;
 pub mod audited;
 pub mod contacts;
 pub mod flow_library;
@@ -8,6 +9,7 @@ pub mod lines;
 pub mod migrations;
 pub mod personal_data;
 pub mod readers;
+pub mod sessions;
 pub mod ttl_cache;
 pub mod users;
 

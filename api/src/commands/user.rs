@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use application::identity::Identity;
-use application::identity::ports::NewUser;
+use application::identity::users::NewUser;
 use infrastructure::clock::{RandomIds, SystemClock};
+use infrastructure::postgres::api_clients::PgApiClients;
+use infrastructure::postgres::sessions::PgSessions;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::security::api_key::ApiCredentials;
 use infrastructure::security::jwt::SessionTokens;
@@ -20,8 +22,11 @@ use crate::config::{self, Config, UserRole};
 pub async fn create(pool: &PgPool, config: &Config, new: config::NewUser) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock);
     let key = config.secret_key.as_ref().map_or([0; 32], |key| *key.expose());
+    let sessions = Arc::new(PgSessions::new(pool.clone()));
     let identity = Identity {
-        users: Arc::new(PgUsers::new(pool.clone())),
+        users: Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions))),
+        sessions,
+        clients: Arc::new(PgApiClients { pool: pool.clone() }),
         passwords: Arc::new(Argon2Passwords),
         // Nothing is signed here.
         tokens: Arc::new(JwtTokens { tokens: SessionTokens::new(&key), clock: clock.clone() }),

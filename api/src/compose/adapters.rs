@@ -33,6 +33,7 @@ use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
+use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
@@ -42,6 +43,7 @@ use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
+use infrastructure::postgres::sessions::PgSessions;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
@@ -129,7 +131,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let contacts = Arc::new(PgContacts::new(pool.clone()));
     let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
     let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
-    let users = Arc::new(PgUsers::new(pool.clone()));
+    let sessions = Arc::new(PgSessions::new(pool.clone()));
+    let users = Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions)));
 
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
@@ -183,6 +186,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
+            sessions,
+            clients: Arc::new(PgApiClients { pool: pool.clone() }),
             passwords: Arc::new(Argon2Passwords),
             tokens: Arc::new(JwtTokens { tokens: SessionTokens::new(key), clock: Arc::clone(&clock) }),
             keys: Arc::new(HashedApiKeys),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use application::identity::ports::{check_password, check_username};
+use application::identity::users::{check_password, check_username};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;

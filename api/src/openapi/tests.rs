@@ -34,6 +34,7 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         let guarded = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
         let public = ["login", "createApiToken", "verifyWhatsappWebhook"].contains(&text(&operation, "operationId"));
         assert_eq!(guarded, !public, "{at}");
+        assert_eq!(text(&operation["x-access"], "rule") == "public", public, "{at}");
     }
     let tags: HashSet<&str> = document["tags"].as_array().unwrap().iter().map(|tag| text(tag, "name")).collect();
     assert_eq!(tags.len(), 8);

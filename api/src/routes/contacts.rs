@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::error::{BareChange, Failure};
 use crate::routes::Group;
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{May, Owner};
 
 /// A contact that was erased.
 #[derive(Object)]
@@ -40,7 +40,7 @@ impl ContactsApi {
     async fn erase(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Owner>,
         id: Path<Id>,
         /// Whose contact it is, when it is not the caller's; administrators only.
         account: Query<Option<Uuid>>,

@@ -22,7 +22,7 @@ use crate::routes::body::Body;
 use crate::routes::conversations::row::{ConversationDetails, ConversationRow, ConversationStatus, HandlingRequest};
 use crate::routes::history::at;
 use crate::routes::paths::{Id, phone};
-use crate::security::Caller;
+use crate::security::may::{Inbox, May};
 
 #[derive(ApiResponse)]
 enum Rows {
@@ -59,7 +59,7 @@ impl ConversationsApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Inbox>,
         request: &Request,
         /// In this status.
         status: Query<Option<ConversationStatus>>,
@@ -107,7 +107,7 @@ impl ConversationsApi {
     async fn get(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Inbox>,
         request: &Request,
         id: Path<Id>,
         /// Messages of a page.
@@ -137,7 +137,7 @@ impl ConversationsApi {
     async fn handle(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Inbox>,
         id: Path<Id>,
         body: Body<HandlingRequest>,
     ) -> Result<Answer<ConversationDetails>, Failure<Change>> {

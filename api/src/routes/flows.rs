@@ -19,13 +19,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::error::{BareChange, Change, Create, Failure, GuardedList, Read};
+use crate::error::{BareChange, Change, Create, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, DONE, Done, Made, Paged, limit_default, page};
 use crate::routes::body::Body;
 use crate::routes::history::at;
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{Flows, May};
 
 /// A flow to be made.
 #[derive(Object)]
@@ -107,7 +107,7 @@ impl FlowsApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         request: &Request,
         /// Whose flows; the caller's own when absent. Administrators only.
         #[oai(name = "userId")]
@@ -117,7 +117,7 @@ impl FlowsApi {
         limit: Query<u32>,
         /// `X-Next-Cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Result<Paged<Vec<FlowRow>>, Failure<GuardedList>> {
+    ) -> Result<Paged<Vec<FlowRow>>, Failure<List>> {
         let session = caller.in_account(*user_id)?;
         let flows = app.flows.list(&session, &page(*limit, cursor.as_deref())?).await?;
         Ok(Paged::of(flows.map(FlowRow::from), request))
@@ -131,7 +131,7 @@ impl FlowsApi {
     async fn create(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         body: Body<NewFlow>,
     ) -> Result<Made<FlowView>, Failure<Create>> {
         Ok(app.flows.create(&caller.session, body.0.into()).await?.into())
@@ -144,7 +144,7 @@ impl FlowsApi {
     async fn get(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         id: Path<Id>,
         /// As it was at this time or position.
         #[oai(name = "at")]
@@ -165,7 +165,7 @@ impl FlowsApi {
     async fn update(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         id: Path<Id>,
         body: Body<FlowUpdate>,
     ) -> Result<Answer<FlowView>, Failure<Change>> {
@@ -179,7 +179,7 @@ impl FlowsApi {
     async fn delete(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         id: Path<Id>,
     ) -> Result<Json<Done>, Failure<BareChange>> {
         app.flows.delete(&caller.session, FlowId(id.0.0)).await?;

@@ -23,7 +23,7 @@ use crate::routes::answers::{limit_default, next, page};
 use crate::routes::history::entry::{Entries, EntryRow, Told, line};
 use crate::routes::ndjson::{self, Ndjson};
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{May, Reports};
 
 /// Which end comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -112,7 +112,7 @@ impl Histories {
     async fn log(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         request: &Request,
         /// Of this type, such as `conversation.started`; several with commas, or repeated.
         #[oai(name = "type", default)]
@@ -154,7 +154,7 @@ impl Histories {
     async fn stream(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         request: &Request,
         /// `conversation`, `flow`, `lead`, `template` or `appointment`.
         aggregate: Path<String>,
@@ -198,7 +198,7 @@ impl Histories {
     async fn conversation(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         request: &Request,
         id: Path<Id>,
         /// Of this type; several with commas, or repeated.
@@ -231,7 +231,7 @@ impl Histories {
     async fn template(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         request: &Request,
         id: Path<Id>,
         /// Of this type; several with commas, or repeated.

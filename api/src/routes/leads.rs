@@ -20,7 +20,7 @@ use crate::routes::answers::{Answer, Paged, lag, limit_default, page};
 use crate::routes::body::Body;
 use crate::routes::history::at;
 use crate::routes::paths::{phone, phone_of};
-use crate::security::Caller;
+use crate::security::may::{Leads, May};
 
 /// A lead, as it is told.
 #[derive(Object)]
@@ -123,7 +123,7 @@ impl LeadsApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Leads>,
         request: &Request,
         /// In this status.
         #[oai(validator(max_length = 40))]
@@ -148,7 +148,7 @@ impl LeadsApi {
     async fn tell(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Leads>,
         body: Body<LeadRequest>,
     ) -> Result<Told, Failure<Create>> {
         let phone = phone(&body.phone)?;
@@ -164,7 +164,7 @@ impl LeadsApi {
     async fn get(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Leads>,
         #[oai(name = "phone")] of: Path<String>,
         /// As it was at this time or position.
         #[oai(name = "at")]
@@ -184,7 +184,7 @@ impl LeadsApi {
     async fn update(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Leads>,
         #[oai(name = "phone")] of: Path<String>,
         body: Body<LeadUpdate>,
     ) -> Result<Answer<LeadView>, Failure<Change>> {

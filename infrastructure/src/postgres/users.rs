@@ -1,11 +1,11 @@
-//! People, their sessions and their API credentials.
+//! People.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use application::actor::{Actor, Session};
 use application::error::{AppError, AppResult};
-use application::identity::UserView;
-use application::identity::ports::{ApiClient, NewUser, Passwords, SessionKind, SessionRecord, UserChange, Users};
+use application::identity::ports::Passwords;
+use application::identity::users::{NewUser, UserChange, UserView, Users};
 use application::page::{Cursor, LIMIT_MAX, Page, PageRequest};
 use application::time::{NewId, Stamp};
 use async_trait::async_trait;
@@ -19,14 +19,10 @@ use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use crate::postgres::audited::{AuditEntry, AuditedTx};
-use crate::postgres::ttl_cache::TtlCache;
+use crate::postgres::sessions::PgSessions;
 use crate::postgres::{app_error, taken_or};
 use crate::security::random_bytes;
 
-/// How long another node may take a session for good after it was revoked.
-const SESSION_CACHE_TTL: Duration = Duration::from_secs(5);
-/// Sessions remembered.
-const SESSION_CACHE_ENTRIES: usize = 20_000;
 /// A generated password: 24 characters of base64url.
 const PASSWORD_BYTES: usize = 18;
 /// Held while a person is made: names are the same in upper and lower case, which the table's key cannot know.
@@ -41,13 +37,13 @@ macro_rules! user_columns {
 /// [`Users`] on Postgres.
 pub struct PgUsers {
     pool: PgPool,
-    sessions: TtlCache<Uuid, SessionRecord>,
+    sessions: Arc<PgSessions>,
 }
 
 impl PgUsers {
-    /// People in this database.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, sessions: TtlCache::new(SESSION_CACHE_ENTRIES, SESSION_CACHE_TTL) }
+    /// People in this database, whose sessions these are.
+    pub fn new(pool: PgPool, sessions: Arc<PgSessions>) -> Self {
+        Self { pool, sessions }
     }
 
     /// Makes the first administrator when there is none. Returns the password when it was generated.
@@ -201,98 +197,8 @@ impl Users for PgUsers {
             "passwordChanged": password_hash.is_some(),
         });
         tx.commit(entry(id, &session.cause().actor.to_string(), "user.changed", id.to_string(), details)).await?;
-        self.sessions.clear();
+        self.sessions.forget();
         Ok(changed)
-    }
-
-    async fn open_session(&self, id: Uuid, record: &SessionRecord) -> AppResult<()> {
-        let mut tx = AuditedTx::begin(&self.pool).await?;
-        // No session lives longer than a day: those that end two days before this one ended long ago.
-        sqlx::query("delete from sessions where user_id = $1 and expires_at < $2 - interval '2 days'")
-            .bind(record.user.0)
-            .bind(record.expires_at)
-            .execute(tx.conn())
-            .await
-            .map_err(app_error)?;
-        sqlx::query("insert into sessions (id, user_id, kind, expires_at) values ($1, $2, $3, $4)")
-            .bind(id)
-            .bind(record.user.0)
-            .bind(kind_word(record.kind))
-            .bind(record.expires_at)
-            .execute(tx.conn())
-            .await
-            .map_err(app_error)?;
-        let details = json!({ "kind": kind_word(record.kind) });
-        let actor = Actor::User(record.user).to_string();
-        tx.commit(entry(record.user, &actor, "session.opened", id.to_string(), details)).await
-    }
-
-    async fn session(&self, id: Uuid) -> AppResult<Option<SessionRecord>> {
-        let load = async {
-            sqlx::query(
-                "select s.user_id, u.role = 'admin' as admin, s.kind, s.expires_at
-                   from sessions s join users u on u.id = s.user_id
-                  where s.id = $1 and s.revoked_at is null",
-            )
-            .bind(id)
-            .try_map(|row: PgRow| session_record(&row))
-            .fetch_optional(&self.pool)
-            .await
-        };
-        self.sessions.read(id, load).await.map_err(app_error)
-    }
-
-    async fn revoke_session(&self, id: Uuid) -> AppResult<()> {
-        let mut tx = AuditedTx::begin(&self.pool).await?;
-        let revoked: Option<(Uuid,)> = sqlx::query_as(
-            "update sessions set revoked_at = now() where id = $1 and revoked_at is null returning user_id",
-        )
-        .bind(id)
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(app_error)?;
-        if let Some((user,)) = revoked {
-            let actor = Actor::User(UserId(user)).to_string();
-            tx.commit(entry(UserId(user), &actor, "session.revoked", id.to_string(), json!({}))).await?;
-        }
-        self.sessions.remove(&id);
-        Ok(())
-    }
-
-    async fn api_client(&self, client_id: &str) -> AppResult<Option<ApiClient>> {
-        sqlx::query("select user_id, client_id, key_hash, rotated_at from api_clients where client_id = $1")
-            .bind(client_id)
-            .try_map(|row: PgRow| api_client(&row))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)
-    }
-
-    async fn api_client_of(&self, user: UserId) -> AppResult<Option<ApiClient>> {
-        sqlx::query("select user_id, client_id, key_hash, rotated_at from api_clients where user_id = $1")
-            .bind(user.0)
-            .try_map(|row: PgRow| api_client(&row))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(app_error)
-    }
-
-    async fn save_api_client(&self, session: &Session, client: &ApiClient) -> AppResult<()> {
-        let mut tx = AuditedTx::begin(&self.pool).await?;
-        sqlx::query(
-            "insert into api_clients (user_id, client_id, key_hash, rotated_at) values ($1, $2, $3, $4)
-             on conflict (user_id) do update
-                set client_id = excluded.client_id, key_hash = excluded.key_hash, rotated_at = excluded.rotated_at",
-        )
-        .bind(client.user.0)
-        .bind(&client.client_id)
-        .bind(&client.key_hash)
-        .bind(client.rotated_at)
-        .execute(tx.conn())
-        .await
-        .map_err(|error| taken_or(error, "client_id_taken", "the client id is taken; try again"))?;
-        let actor = session.cause().actor.to_string();
-        tx.commit(entry(client.user, &actor, "api_key.rotated", client.client_id.clone(), json!({}))).await
     }
 }
 
@@ -350,13 +256,6 @@ fn role(new: &NewUser) -> &'static str {
     if new.admin { "admin" } else { "user" }
 }
 
-fn kind_word(kind: SessionKind) -> &'static str {
-    match kind {
-        SessionKind::Session => "session",
-        SessionKind::Api => "api",
-    }
-}
-
 /// Where a page of people goes on.
 fn place(cursor: &Cursor) -> AppResult<(DateTime<Utc>, Uuid)> {
     let at = cursor.sort.parse().ok().and_then(DateTime::from_timestamp_micros);
@@ -374,27 +273,5 @@ fn user(row: &PgRow) -> sqlx::Result<UserView> {
         timezone: row.try_get("timezone")?,
         api_access_approved: row.try_get("api_access_approved")?,
         created_at: Stamp(row.try_get("created_at")?),
-    })
-}
-
-fn session_record(row: &PgRow) -> sqlx::Result<SessionRecord> {
-    let kind = match row.try_get("kind")? {
-        "api" => SessionKind::Api,
-        _ => SessionKind::Session,
-    };
-    Ok(SessionRecord {
-        user: UserId(row.try_get("user_id")?),
-        admin: row.try_get("admin")?,
-        kind,
-        expires_at: row.try_get("expires_at")?,
-    })
-}
-
-fn api_client(row: &PgRow) -> sqlx::Result<ApiClient> {
-    Ok(ApiClient {
-        user: UserId(row.try_get("user_id")?),
-        client_id: row.try_get("client_id")?,
-        key_hash: row.try_get("key_hash")?,
-        rotated_at: row.try_get("rotated_at")?,
     })
 }

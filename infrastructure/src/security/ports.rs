@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use application::error::{AppError, AppResult};
-use application::identity::ports::{ApiKeys, Claims, Passwords, SessionKind, Tokens};
+use application::identity::ports::{ApiKeys, Claims, Passwords, Tokens};
+use application::identity::sessions::SessionKind;
 use application::time::Clock;
 use async_trait::async_trait;
 use chrono::DateTime;

@@ -12,10 +12,10 @@ use poem_openapi::payload::{EventStream, Json};
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::app::App;
-use crate::error::{BareChange, Change, Failure, GuardedList, GuardedRead};
+use crate::error::{BareChange, Change, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::body::OptionalBody;
-use crate::security::Admin;
+use crate::security::may::{Administrator, May};
 
 /// How often progress is told.
 const EVERY: Duration = Duration::from_millis(250);
@@ -51,8 +51,8 @@ impl ProjectionsApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
-    ) -> Result<Json<Vec<ProjectionView>>, Failure<GuardedList>> {
+        _admin: May<Administrator>,
+    ) -> Result<Json<Vec<ProjectionView>>, Failure<List>> {
         Ok(Json(app.projections.list().await?))
     }
 
@@ -65,7 +65,7 @@ impl ProjectionsApi {
     async fn rebuild(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
+        _admin: May<Administrator>,
         name: Path<String>,
         body: OptionalBody<RebuildRequest>,
     ) -> Result<Accepted, Failure<Change>> {
@@ -81,7 +81,7 @@ impl ProjectionsApi {
     async fn cancel(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
+        _admin: May<Administrator>,
         name: Path<String>,
     ) -> Result<Json<ProjectionView>, Failure<BareChange>> {
         Ok(Json(app.projections.cancel(&name).await?))
@@ -95,7 +95,7 @@ impl ProjectionsApi {
     async fn resume(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
+        _admin: May<Administrator>,
         name: Path<String>,
     ) -> Result<Accepted, Failure<BareChange>> {
         Ok(Accepted::Accepted(Json(app.projections.resume(&name).await?)))
@@ -108,7 +108,7 @@ impl ProjectionsApi {
     async fn rollback(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
+        _admin: May<Administrator>,
         name: Path<String>,
     ) -> Result<Accepted, Failure<BareChange>> {
         Ok(Accepted::Accepted(Json(app.projections.rollback(&name).await?)))
@@ -122,9 +122,9 @@ impl ProjectionsApi {
     async fn progress(
         &self,
         app: Data<&Arc<App>>,
-        _admin: Admin,
+        _admin: May<Administrator>,
         name: Path<String>,
-    ) -> Result<EventStream<BoxStream<'static, ProjectionView>>, Failure<GuardedRead>> {
+    ) -> Result<EventStream<BoxStream<'static, ProjectionView>>, Failure<Read>> {
         let first = app.projections.one(&name).await?;
         let (app, name) = (Arc::clone(app.0), name.0);
         let next = stream::unfold(first.status == "rebuilding", move |moves| {

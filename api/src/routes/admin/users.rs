@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use application::identity::UserView;
-use application::identity::ports::{NewUser, UserChange};
+use application::identity::users::UserView;
+use application::identity::users::{NewUser, UserChange};
 use domain::shared::ids::UserId;
 use poem::Request;
 use poem::web::Data;
@@ -12,12 +12,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::app::App;
-use crate::error::{Change, Create, Failure, GuardedList, Read};
+use crate::error::{Change, Create, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Made, Paged, limit_default, page};
 use crate::routes::body::Body;
 use crate::routes::paths::Id;
-use crate::security::{Admin, Caller};
+use crate::security::may::{Administrator, May, Person};
 
 /// What a person may do.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -101,15 +101,15 @@ impl UsersApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        admin: Admin,
+        _admin: May<Administrator>,
         request: &Request,
         /// Rows of a page.
         #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<u32>,
         /// `X-Next-Cursor` of the page before.
         cursor: Query<Option<String>>,
-    ) -> Result<Paged<Vec<UserView>>, Failure<GuardedList>> {
-        let rows = app.identity.users(&admin.0.session, &page(*limit, cursor.as_deref())?).await?;
+    ) -> Result<Paged<Vec<UserView>>, Failure<List>> {
+        let rows = app.identity.users(&page(*limit, cursor.as_deref())?).await?;
         Ok(Paged::of(rows, request))
     }
 
@@ -120,10 +120,10 @@ impl UsersApi {
     async fn create(
         &self,
         app: Data<&Arc<App>>,
-        admin: Admin,
+        admin: May<Administrator>,
         body: Body<NewUserRequest>,
     ) -> Result<Made<UserView>, Failure<Create>> {
-        let user = app.identity.create_user(&admin.0.session, body.0.into()).await?;
+        let user = app.identity.create_user(&admin.session, body.0.into()).await?;
         Ok(Made::Created(Json(user), None))
     }
 
@@ -131,7 +131,12 @@ impl UsersApi {
     ///
     /// Oneself, or anyone for an administrator; others are not found.
     #[oai(path = "/:id", method = "get", operation_id = "getUser")]
-    async fn get(&self, app: Data<&Arc<App>>, caller: Caller, id: Path<Id>) -> Result<Json<UserView>, Failure<Read>> {
+    async fn get(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: May<Person>,
+        id: Path<Id>,
+    ) -> Result<Json<UserView>, Failure<Read>> {
         Ok(Json(app.identity.user(&caller.session, UserId(id.0.0)).await?))
     }
 
@@ -143,7 +148,7 @@ impl UsersApi {
     async fn update(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Person>,
         id: Path<Id>,
         body: Body<UserChangeRequest>,
     ) -> Result<Json<UserView>, Failure<Change>> {

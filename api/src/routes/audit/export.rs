@@ -12,7 +12,7 @@ use poem_openapi::{ApiResponse, OpenApi};
 use crate::app::App;
 use crate::error::{Failure, List};
 use crate::routes::{Group, ndjson};
-use crate::security::Caller;
+use crate::security::may::{May, Reports};
 
 #[derive(ApiResponse)]
 enum Export {
@@ -36,7 +36,7 @@ impl AuditExport {
     async fn export(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         /// The number of the first event.
         #[oai(validator(minimum(value = "1")))]
         from: Query<Option<i64>>,

@@ -11,7 +11,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use crate::app::App;
 use crate::error::{Failure, Proof};
 use crate::routes::Group;
-use crate::security::Caller;
+use crate::security::may::{May, Reports};
 
 /// What a walk over the sealed log came to.
 #[derive(Debug, Object)]
@@ -57,7 +57,7 @@ impl AuditVerify {
     async fn verify(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Reports>,
         /// The number of the first event.
         #[oai(validator(minimum(value = "1")))]
         from: Query<Option<i64>>,

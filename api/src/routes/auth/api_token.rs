@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use application::identity::API_TOKEN_TTL_SEC;
+use application::identity::api_access::API_TOKEN_TTL_SEC;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use application::identity::{SESSION_TTL, UserView};
+use application::identity::SESSION_TTL;
+use application::identity::users::UserView;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 
 use crate::app::App;
-use crate::error::{Failure, Own, OwnChange, SignIn};
+use crate::error::{Failure, Own, SignIn};
 use crate::middleware::rate_limit::SignInAllowance;
 use crate::routes::Group;
 use crate::routes::answers::{DONE, Done};
 use crate::routes::body::Body;
-use crate::security::{COOKIE, Caller};
+use crate::security::COOKIE;
+use crate::security::may::{Anyone, May};
 
 /// Name and password.
 #[derive(Object)]
@@ -83,7 +85,7 @@ impl Sessions {
     ///
     /// Ends the session: the token in the cookie is refused from now on, wherever it was copied to.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<LoggedOut, Failure<OwnChange>> {
+    async fn logout(&self, app: Data<&Arc<App>>, caller: May<Anyone>) -> Result<LoggedOut, Failure<Own>> {
         app.identity.log_out(&caller.token).await?;
         Ok(LoggedOut::Ok(DONE, cookie("", 0, app.secure_cookies)))
     }
@@ -92,7 +94,7 @@ impl Sessions {
     ///
     /// The person behind the cookie or the token. Their id is also the id of their account.
     #[oai(path = "/me", method = "get", operation_id = "getMe")]
-    async fn me(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<Me>, Failure<Own>> {
+    async fn me(&self, app: Data<&Arc<App>>, caller: May<Anyone>) -> Result<Json<Me>, Failure<Own>> {
         Ok(Json(Me { user: app.identity.me(&caller.session).await? }))
     }
 }

@@ -17,7 +17,7 @@ use crate::routes::Group;
 use crate::routes::body::Body;
 use crate::routes::conversations::reply::content::ReplyRequest;
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{Inbox, May};
 
 /// A message on its way.
 #[derive(Object)]
@@ -45,7 +45,7 @@ impl Replies {
     async fn reply(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Inbox>,
         id: Path<Id>,
         body: Body<ReplyRequest>,
     ) -> Result<Json<Replied>, Failure<Change>> {

@@ -14,7 +14,7 @@ use crate::error::{BareChange, Failure, Read};
 use crate::routes::Group;
 use crate::routes::answers::{Made, Paged, limit_default, page};
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{Flows, May};
 
 /// Versions of flows.
 pub struct Versions;
@@ -28,7 +28,7 @@ impl Versions {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         request: &Request,
         id: Path<Id>,
         /// Rows of a page.
@@ -49,7 +49,7 @@ impl Versions {
     async fn publish(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         id: Path<Id>,
     ) -> Result<Made<FlowVersionView>, Failure<BareChange>> {
         Ok(app.flows.publish(&caller.session, FlowId(id.0.0)).await?.into())

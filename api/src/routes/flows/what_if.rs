@@ -21,7 +21,7 @@ use crate::routes::Group;
 use crate::routes::body::Body;
 use crate::routes::ndjson::{self, Ndjson};
 use crate::routes::paths::Id;
-use crate::security::Caller;
+use crate::security::may::{Flows, May};
 
 /// Which graph is tried, on which runs.
 #[derive(Object)]
@@ -89,7 +89,7 @@ impl WhatIfApi {
     async fn ask(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Flows>,
         request: &Request,
         id: Path<Id>,
         body: Body<WhatIfQuestion>,

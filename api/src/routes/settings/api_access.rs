@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use application::identity::ApiAccess;
+use application::identity::api_access::ApiAccess;
 use application::time::Stamp;
+use domain::access::Permission;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 
 use crate::app::App;
-use crate::error::{Failure, Own, OwnChange};
+use crate::error::{Failure, Own};
 use crate::routes::Group;
-use crate::security::Caller;
+use crate::security::may::{May, Owner};
 
 /// The account's API credentials.
 #[derive(Object)]
@@ -23,14 +24,16 @@ struct ApiAccessView {
     api_key: Option<String>,
     /// Whether an administrator allowed its use.
     approved: bool,
+    /// What tokens made with the key may do.
+    scopes: Vec<Permission>,
     /// When the key was made.
     rotated_at: Option<Stamp>,
 }
 
 impl From<ApiAccess> for ApiAccessView {
     fn from(access: ApiAccess) -> Self {
-        let ApiAccess { client_id, api_key, approved, rotated_at } = access;
-        Self { client_id, api_key, approved, rotated_at }
+        let ApiAccess { client_id, api_key, approved, scopes, rotated_at } = access;
+        Self { client_id, api_key, approved, scopes, rotated_at }
     }
 }
 
@@ -43,7 +46,7 @@ impl ApiAccessApi {
     ///
     /// The account's one credential set, without the key.
     #[oai(path = "/", method = "get", operation_id = "getApiAccess")]
-    async fn show(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<ApiAccessView>, Failure<Own>> {
+    async fn show(&self, app: Data<&Arc<App>>, caller: May<Owner>) -> Result<Json<ApiAccessView>, Failure<Own>> {
         Ok(Json(app.identity.api_access(&caller.session).await?.into()))
     }
 
@@ -52,7 +55,7 @@ impl ApiAccessApi {
     /// Makes the account's credential set, or a new key for it: the old key stops working at once. This
     /// answer alone shows the key.
     #[oai(path = "/", method = "post", operation_id = "rotateApiKey")]
-    async fn rotate(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<ApiAccessView>, Failure<OwnChange>> {
+    async fn rotate(&self, app: Data<&Arc<App>>, caller: May<Owner>) -> Result<Json<ApiAccessView>, Failure<Own>> {
         Ok(Json(app.identity.rotate_api_key(&caller.session).await?.into()))
     }
 }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::{Change, Failure, List};
 use crate::routes::Group;
 use crate::routes::body::Body;
-use crate::security::Caller;
+use crate::security::may::{May, Settings};
 
 /// A WhatsApp line to be saved.
 #[derive(Object)]
@@ -76,7 +76,7 @@ impl WhatsappLines {
     ///
     /// The account's lines, the primary one first. Tokens and secrets are never shown.
     #[oai(path = "/", method = "get", operation_id = "listWhatsappLines")]
-    async fn list(&self, app: Data<&Arc<App>>, caller: Caller) -> Result<Json<Vec<LineView>>, Failure<List>> {
+    async fn list(&self, app: Data<&Arc<App>>, caller: May<Settings>) -> Result<Json<Vec<LineView>>, Failure<List>> {
         Ok(Json(app.lines.list(&caller.session).await?))
     }
 
@@ -88,7 +88,7 @@ impl WhatsappLines {
     async fn save(
         &self,
         app: Data<&Arc<App>>,
-        caller: Caller,
+        caller: May<Settings>,
         body: Body<LineRequest>,
     ) -> Result<Json<LineView>, Failure<Change>> {
         Ok(Json(app.lines.save(&caller.session, body.0.into()).await?))

@@ -23,7 +23,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::observe::RequestId;
 use crate::routes::webhooks::payload::Payload;
-use crate::security::{BEARER_AUTH, COOKIE_AUTH, Caller, api_key, http, register_session_schemes};
+use crate::security::may::{self, Outbound, Rule};
+use crate::security::{Caller, api_key, http, register_session_schemes};
 
 const SIGNATURE: &str = "X-Signature-256";
 
@@ -65,7 +66,8 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for FlowCall<BODY> {
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        vec![BEARER_AUTH, COOKIE_AUTH, "flowApiKey", "flowBasic", "flowBearer", "flowSignature"]
+        let [cookie, bearer] = Outbound::SCHEMES;
+        vec![bearer, cookie, "flowApiKey", "flowBasic", "flowBearer", "flowSignature"]
     }
 
     /// `auth.mode: none` asks for nothing.
@@ -113,7 +115,7 @@ impl<const BODY: bool> FlowCall<BODY> {
     ///
     /// # Errors
     /// The flow is not active or without such a trigger (400 for its owner), or it does not start for who
-    /// calls: 404 for a session, 401 without one.
+    /// calls: 403 for a session of the account, 404 for another one, 401 without one.
     pub async fn admit(&self, app: &App, flow_id: FlowId, kind: PayloadTrigger) -> Result<Admitted, ApiError> {
         let target = match app.triggers.payload_trigger(flow_id, kind).await {
             Ok(target) => target,
@@ -125,16 +127,19 @@ impl<const BODY: bool> FlowCall<BODY> {
             Err(AppError::NotFound(_)) => return Err(self.refusal()),
             Err(other) => return Err(other.into()),
         };
-        let owner = self.session.as_ref().filter(|session| session.tenant == target.0);
+        let own = self.session.as_ref().filter(|session| session.tenant == target.0);
+        let granted = own.map(|session| may::meet(session, Outbound::NEED)).transpose();
         let auth = match target.1.graph.node(&target.2).and_then(|node| node.kind.trigger()) {
             Some(Trigger::LeadApi(trigger)) => Some(&trigger.webhook.auth),
             Some(Trigger::Api(trigger)) => Some(&trigger.webhook.auth),
             Some(Trigger::Message(_) | Trigger::Outbound(_)) | None => None,
         };
-        if owner.is_none() && !auth.is_some_and(|auth| admits(auth, &self.headers, &self.signed)) {
+        let by_session = own.filter(|_| granted.is_ok());
+        if by_session.is_none() && !auth.is_some_and(|auth| admits(auth, &self.headers, &self.signed)) {
+            granted?;
             return Err(self.refusal());
         }
-        let actor = owner.map_or(Actor::Webhook, |session| Actor::User(session.user));
+        let actor = by_session.map_or(Actor::Webhook, |session| Actor::User(session.user));
         // A session's key counts whichever credentials let the call in.
         let once = self.session.as_ref().and_then(|session| session.cause().once);
         Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None, once }, target })

@@ -15,7 +15,7 @@ use crate::error::{ApiError, Failure, LimitedTrigger};
 use crate::routes::Group;
 use crate::routes::body::Body;
 use crate::routes::paths::phone;
-use crate::security::Limited;
+use crate::security::may::Limited;
 
 /// Whom to write to, and what with.
 #[derive(Object)]
@@ -87,7 +87,7 @@ impl Outbound {
         caller: Limited,
         body: Body<Trigger>,
     ) -> Result<Json<Triggered>, Failure<LimitedTrigger>> {
-        let session = caller.0.session;
+        let session = &caller.0.session;
         let request = body.0.request()?;
         let (phone, flow_id) = (request.phone.clone(), request.flow_id);
         let started = app.triggers.outbound(session.tenant, &session.cause(), request).await?;

@@ -1,0 +1,219 @@
+//! People: accounts' owners and administrators.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use domain::shared::ids::UserId;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::actor::Session;
+use crate::error::{AppError, AppResult};
+use crate::identity::Identity;
+use crate::page::{Page, PageRequest};
+use crate::time::Stamp;
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct UserView {
+    /// The id; also the id of the account this person owns.
+    pub id: Uuid,
+    /// What they sign in with.
+    pub username: String,
+    /// What others see.
+    pub display_name: String,
+    /// E-mail address.
+    pub email: String,
+    /// `user` or `admin`.
+    pub role: String,
+    /// The account's time zone, an IANA name.
+    pub timezone: String,
+    /// Whether an administrator allowed the account to use API credentials.
+    pub api_access_approved: bool,
+    /// When they joined.
+    pub created_at: Stamp,
+}
+
+/// A person to be made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// 3 to 100 characters, no spaces.
+    pub username: String,
+    /// 8 to 200 characters.
+    pub password: String,
+    /// E-mail address.
+    pub email: String,
+    /// What others see.
+    pub display_name: String,
+    /// Whether they administer the installation.
+    pub admin: bool,
+}
+
+impl NewUser {
+    /// # Errors
+    /// A field breaks a bound.
+    pub fn check(&self) -> AppResult<()> {
+        check_username(&self.username)?;
+        check_password(&self.password)?;
+        check_email(&self.email)?;
+        check_display_name(&self.display_name)
+    }
+}
+
+/// What is changed of a person; absent parts stay as they are.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct UserChange {
+    /// 8 to 200 characters; ends every session of theirs.
+    pub password: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// What others see.
+    pub display_name: Option<String>,
+    /// An IANA name.
+    pub timezone: Option<String>,
+    /// `user` or `admin`.
+    pub role: Option<String>,
+    /// Whether API credentials may be used.
+    pub api_access_approved: Option<bool>,
+}
+
+impl UserChange {
+    /// # Errors
+    /// A field breaks a bound.
+    pub fn check(&self) -> AppResult<()> {
+        self.password.as_deref().map_or(Ok(()), check_password)?;
+        self.email.as_deref().map_or(Ok(()), check_email)?;
+        self.display_name.as_deref().map_or(Ok(()), check_display_name)?;
+        if self.role.as_deref().is_some_and(|role| !matches!(role, "user" | "admin")) {
+            return Err(AppError::invalid("a role is `user` or `admin`"));
+        }
+        if self.timezone.as_deref().is_some_and(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
+            return Err(AppError::invalid("a time zone is an IANA name such as Asia/Jerusalem"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether one may be called so.
+///
+/// # Errors
+/// One may not.
+pub fn check_username(username: &str) -> AppResult<()> {
+    let good = (3..=100).contains(&username.chars().count()) && !username.contains(char::is_whitespace);
+    if good { Ok(()) } else { Err(AppError::invalid("a username has 3 to 100 characters and no spaces")) }
+}
+
+/// Whether it is long enough for a password, and not too long.
+///
+/// # Errors
+/// It is not.
+pub fn check_password(password: &str) -> AppResult<()> {
+    let good = (8..=200).contains(&password.chars().count());
+    if good { Ok(()) } else { Err(AppError::invalid("a password has 8 to 200 characters")) }
+}
+
+fn check_email(email: &str) -> AppResult<()> {
+    let good = email.len() <= 254
+        && !email.contains(char::is_whitespace)
+        && email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.'));
+    if good { Ok(()) } else { Err(AppError::invalid(format!("`{email}` is not an e-mail address"))) }
+}
+
+fn check_display_name(name: &str) -> AppResult<()> {
+    let good = (1..=200).contains(&name.chars().count());
+    if good { Ok(()) } else { Err(AppError::invalid("a display name has 1 to 200 characters")) }
+}
+
+/// People; every change with an audit entry in the same transaction.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// The person with this name and their password's hash.
+    async fn credentials(&self, username: &str) -> AppResult<Option<(UserView, String)>>;
+    /// One person.
+    async fn get(&self, id: UserId) -> AppResult<Option<UserView>>;
+    /// Everybody, in the order they joined.
+    async fn list(&self, page: &PageRequest) -> AppResult<Page<UserView>>;
+    /// Makes a person. A taken name is a conflict.
+    async fn create(
+        &self,
+        actor: &str,
+        id: UserId,
+        new: &NewUser,
+        password_hash: &str,
+        at: DateTime<Utc>,
+    ) -> AppResult<UserView>;
+    /// Changes a person; a new password ends their sessions.
+    async fn change(
+        &self,
+        session: &Session,
+        id: UserId,
+        change: &UserChange,
+        password_hash: Option<&str>,
+    ) -> AppResult<UserView>;
+}
+
+impl Identity {
+    /// The person behind a session.
+    ///
+    /// # Errors
+    /// They are gone.
+    pub async fn me(&self, session: &Session) -> AppResult<UserView> {
+        self.users.get(session.user).await?.ok_or(AppError::NotFound("user"))
+    }
+
+    /// Makes a person, who is an account of their own.
+    ///
+    /// # Errors
+    /// A field breaks a bound, or the name is taken.
+    pub async fn create_user(&self, session: &Session, new: NewUser) -> AppResult<UserView> {
+        self.add_user(&session.cause().actor.to_string(), new).await
+    }
+
+    /// Makes a person, from the command line.
+    ///
+    /// # Errors
+    /// A field breaks a bound, or the name is taken.
+    pub async fn add_user(&self, actor: &str, new: NewUser) -> AppResult<UserView> {
+        new.check()?;
+        let hash = self.passwords.hash(new.password.clone()).await?;
+        let id = UserId(self.ids.new_id());
+        self.users.create(actor, id, &new, &hash, self.clock.now()).await
+    }
+
+    /// A person: oneself, or anyone for an administrator.
+    ///
+    /// # Errors
+    /// Not there, or not for who asks.
+    pub async fn user(&self, session: &Session, id: UserId) -> AppResult<UserView> {
+        if session.user != id && !session.is_admin() {
+            return Err(AppError::NotFound("user"));
+        }
+        self.users.get(id).await?.ok_or(AppError::NotFound("user"))
+    }
+
+    /// Everybody, in the order they joined.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn users(&self, page: &PageRequest) -> AppResult<Page<UserView>> {
+        self.users.list(page).await
+    }
+
+    /// Changes a person. Role and API approval are an administrator's to change.
+    ///
+    /// # Errors
+    /// Not there, or not for who asks.
+    pub async fn change_user(&self, session: &Session, id: UserId, change: UserChange) -> AppResult<UserView> {
+        let user = self.user(session, id).await?;
+        if !session.is_admin() && (change.role.is_some() || change.api_access_approved.is_some()) {
+            return Err(AppError::Forbidden("only an administrator changes roles and API approval".into()));
+        }
+        change.check()?;
+        let hash = match &change.password {
+            Some(password) => Some(self.passwords.hash(password.clone()).await?),
+            None => None,
+        };
+        self.users.change(session, UserId(user.id), &change, hash.as_deref()).await
+    }
+}
