@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use application::audit::Proofs;
+use application::audit::entries::Entries;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
@@ -14,6 +15,7 @@ use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::people::People;
 use application::projections::Projections;
 use application::time_travel::TimeTravel;
 
@@ -23,6 +25,8 @@ use crate::middleware::rate_limit::RateLimits;
 pub struct App {
     /// People, sessions, credentials.
     pub identity: Identity,
+    /// Employees and tasks.
+    pub people: People,
     /// Flows.
     pub flows: Flows,
     /// What flows would have done.
@@ -47,6 +51,8 @@ pub struct App {
     pub webhooks: Arc<dyn WebhookIntake>,
     /// Requests that may be sent again.
     pub idempotency: Arc<dyn Idempotency>,
+    /// Who changed what is no event.
+    pub entries: Entries,
     /// What the seals vouch for.
     pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.

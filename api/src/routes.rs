@@ -31,7 +31,7 @@ pub enum Group {
     Leads,
     /// Lines the account sends on, and its API credentials.
     Settings,
-    /// People and what they may do.
+    /// People, what they may do, and what they ask each other to do; the installation's projections.
     Admin,
     /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
     Audit,
@@ -46,8 +46,13 @@ pub type Operations = (
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-    (admin::users::UsersApi, admin::projections::ProjectionsApi),
-    (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
+    (
+        admin::users::UsersApi,
+        admin::employees::EmployeesApi,
+        admin::tasks::TasksApi,
+        admin::projections::ProjectionsApi,
+    ),
+    (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
 
@@ -59,8 +64,13 @@ pub const fn operations() -> Operations {
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-        (admin::users::UsersApi, admin::projections::ProjectionsApi),
-        (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
+        (
+            admin::users::UsersApi,
+            admin::employees::EmployeesApi,
+            admin::tasks::TasksApi,
+            admin::projections::ProjectionsApi,
+        ),
+        (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )
 }

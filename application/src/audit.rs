@@ -1,5 +1,7 @@
 //! Proof that the log is as it was: what a seal vouches for, and the port that checks and exports it.
 
+pub mod entries;
+
 use async_trait::async_trait;
 use domain::shared::ids::TenantId;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,11 @@
 //! Why a use case refuses, in the kinds every caller understands.
 
+use domain::access::staff::StaffError;
 use domain::conversation::error::ConversationError;
 use domain::flow::error::FlowError;
 use domain::flow::validation::Problem;
 use domain::lead::error::LeadError;
+use domain::task::TaskError;
 
 use crate::commands::CommandError;
 
@@ -60,11 +62,20 @@ impl AppError {
         Self::Internal(source.into())
     }
 
+    /// The request took effect before, and nobody knows its answer any more.
+    pub fn outcome_unknown() -> Self {
+        Self::conflict(
+            OUTCOME_UNKNOWN,
+            &"the request took effect and its answer was lost; read the resource to see how it stands",
+        )
+    }
+
     fn contact_erased() -> Self {
         Self::conflict("contact_erased", &"the contact was erased: nothing more happens here")
     }
 
-    fn conflict(code: &'static str, error: &impl std::fmt::Display) -> Self {
+    /// A contradiction to what is so by now.
+    pub fn conflict(code: &'static str, error: &impl std::fmt::Display) -> Self {
         Self::Conflict { code, message: error.to_string() }
     }
 }
@@ -97,6 +108,27 @@ impl From<LeadError> for AppError {
     }
 }
 
+impl From<StaffError> for AppError {
+    fn from(error: StaffError) -> Self {
+        match error {
+            StaffError::NotHeld(_) | StaffError::Above(_) | StaffError::OwnRights => Self::Forbidden(error.to_string()),
+            StaffError::Oneself => Self::conflict("oneself", &error),
+        }
+    }
+}
+
+impl From<TaskError> for AppError {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::NotTheirs => Self::Forbidden(error.to_string()),
+            TaskError::Title | TaskError::Notes | TaskError::Comment | TaskError::Team => {
+                Self::invalid(error.to_string())
+            }
+            TaskError::Comments => Self::conflict("too_many_comments", &error),
+        }
+    }
+}
+
 impl From<ConversationError> for AppError {
     fn from(error: ConversationError) -> Self {
         match error {
@@ -116,10 +148,7 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
         match error {
             CommandError::Rule(rule) => rule.into(),
             CommandError::ContactErased => Self::contact_erased(),
-            CommandError::AlreadyDone => Self::conflict(
-                OUTCOME_UNKNOWN,
-                &"the request took effect and its answer was lost; read the resource to see how it stands",
-            ),
+            CommandError::AlreadyDone => Self::outcome_unknown(),
             CommandError::LeaseLost => Self::conflict("lease_lost", &"somebody else took this work over"),
             CommandError::Contended => Self::conflict("contended", &"too many changes at once; try again"),
             CommandError::Unavailable => Self::Unavailable,

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod leads;
 pub mod log;
 pub mod page;
+pub mod people;
 pub mod projections;
 pub mod time;
 pub mod time_travel;

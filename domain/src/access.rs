@@ -1,6 +1,8 @@
 //! Who may do what: roles, permissions, and the one table that says whether a need is met. What no row of it allows
 //! is refused.
 
+pub mod staff;
+
 string_enum! {
     /// What an owner grants an employee, or an API client as its scope.
     Permission {
@@ -88,6 +90,11 @@ impl Access {
     /// Whether they may hand all of these on: nobody grants what they do not have.
     pub fn may_grant(&self, permissions: &[Permission]) -> bool {
         permissions.iter().all(|permission| self.meets(Need::Granted(*permission)))
+    }
+
+    /// All they may do in the account.
+    pub fn held(&self) -> Vec<Permission> {
+        Permission::ALL.iter().copied().filter(|permission| self.meets(Need::Granted(*permission))).collect()
     }
 }
 

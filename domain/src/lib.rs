@@ -13,4 +13,5 @@ pub mod flow;
 pub mod lead;
 pub mod personal;
 pub mod shared;
+pub mod task;
 pub mod upcast;

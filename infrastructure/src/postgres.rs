@@ -1,8 +1,11 @@
 //! The ports of `application` over Postgres tables, and what its errors mean to a caller.
 
+pub mod accounts;
 pub mod api_clients;
+pub mod audit_entries;
 pub mod audited;
 pub mod contacts;
+pub mod employees;
 pub mod flow_library;
 pub mod idempotency;
 pub mod lines;
@@ -10,12 +13,19 @@ pub mod migrations;
 pub mod personal_data;
 pub mod readers;
 pub mod sessions;
+pub mod tasks;
 pub mod ttl_cache;
 pub mod users;
 
 use application::error::AppError;
 
 use crate::event_store::append::is_unavailable;
+
+/// What this node remembers of accounts for a while, and can forget at once.
+pub trait Remembers: Send + Sync {
+    /// Remembers nothing any more: an account was closed.
+    fn forget_all(&self);
+}
 
 /// No database for now, or our fault.
 pub(crate) fn app_error(error: sqlx::Error) -> AppError {

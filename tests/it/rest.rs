@@ -1,7 +1,9 @@
 //! The REST operations as their callers see them.
 
+mod audit_entries;
 mod auth;
 mod conversations;
+mod employees;
 mod errors;
 mod exports;
 mod flows;
@@ -9,9 +11,11 @@ mod history;
 mod idempotency;
 mod leads;
 mod lines;
+mod tasks;
 mod tenants;
 mod time_travel;
 mod triggers;
+mod users;
 mod what_if;
 
 use serde_json::Value;

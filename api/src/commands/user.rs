@@ -46,7 +46,7 @@ pub async fn create(pool: &PgPool, config: &Config, new: config::NewUser) -> any
         password: password.clone(),
         admin: new.role == UserRole::Admin,
     };
-    let user = identity.add_user("command line", user).await?;
+    let user = identity.add_user(None, user).await?;
     say!("Made `{}` ({}), {}", user.username, user.id, user.role);
     if generated {
         say!("The password is {password}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::audit::entries::Entries;
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::Commands;
 use application::contacts::erasure::Erasure;
@@ -17,6 +18,7 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::people::People;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
 use async_trait::async_trait;
@@ -33,8 +35,11 @@ use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
+use infrastructure::postgres::Remembers;
 use infrastructure::postgres::api_clients::PgApiClients;
+use infrastructure::postgres::audit_entries::PgAuditEntries;
 use infrastructure::postgres::contacts::PgContacts;
+use infrastructure::postgres::employees::PgEmployees;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
@@ -44,6 +49,7 @@ use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::sessions::PgSessions;
+use infrastructure::postgres::tasks::PgTasks;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
@@ -129,10 +135,19 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let lines = Arc::new(PgLines::new(pool.clone(), secrets.clone()));
     let directory: Arc<dyn LineDirectory> = lines.clone();
     let contacts = Arc::new(PgContacts::new(pool.clone()));
-    let library: Arc<dyn FlowLibrary> = Arc::new(PgFlowLibrary::new(pool.clone()));
+    let pg_library = Arc::new(PgFlowLibrary::new(pool.clone()));
+    let library: Arc<dyn FlowLibrary> = pg_library.clone();
     let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
     let sessions = Arc::new(PgSessions::new(pool.clone()));
-    let users = Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions)));
+    let others: Vec<Arc<dyn Remembers>> = vec![lines.clone(), pg_library];
+    let users = Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions)).known_to(others));
+    let people = People {
+        employees: Arc::new(PgEmployees::new(pool.clone(), Arc::clone(&sessions))),
+        tasks: Arc::new(PgTasks { pool: pool.clone() }),
+        passwords: Arc::new(Argon2Passwords),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    };
 
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
@@ -183,6 +198,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     };
     let app = App {
         erasure,
+        people,
+        entries: Entries { reader: Arc::new(PgAuditEntries { pool: pool.clone() }) },
         proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),

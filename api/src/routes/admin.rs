@@ -1,4 +1,6 @@
 //! What administrators do.
 
+pub mod employees;
 pub mod projections;
+pub mod tasks;
 pub mod users;

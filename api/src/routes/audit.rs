@@ -1,4 +1,5 @@
-//! `/api/audit/…`: proof that the log is as it was.
+//! `/api/audit/…`: who changed what, and proof that the log is as it was.
 
+pub mod entries;
 pub mod export;
 pub mod verify;

@@ -9,7 +9,7 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::error::{ContentTypeError, ParseRequestPayloadError};
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
-use poem_openapi::types::ParseFromJSON;
+use poem_openapi::types::{MaybeUndefined, ParseFromJSON};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde_json::Value;
 
@@ -53,6 +53,15 @@ fn of<T: ParseFromJSON>(request: &Request, bytes: Vec<u8>) -> Result<T> {
         .map_err(|error| ApiError::invalid("invalid_request", format!("the body is not JSON: {error}")))?;
     without_null(&value)?;
     read(value)
+}
+
+/// What a part of a change asks for: absent, nothing; `null`, that it goes; else what it is to be.
+pub fn patch<T>(part: MaybeUndefined<T>) -> Option<Option<T>> {
+    match part {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
 }
 
 /// A JSON body that may be left out altogether.

@@ -9,12 +9,14 @@ use application::error::{AppError, AppResult};
 use application::history::at::At;
 use application::history::{HistoryEntry, HistoryFilter, Scope, Walk};
 use application::page::Cursor;
+use chrono::{DateTime, Utc};
 use domain::shared::ids::StreamId;
 use poem::Request;
 use poem::web::Data;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{Enum, OpenApi};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{ApiError, Failure, List, Read};
@@ -48,9 +50,8 @@ struct Asked {
 
 impl Asked {
     fn filter(&self) -> Result<HistoryFilter, ApiError> {
-        let types = self.types.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|word| !word.is_empty());
         Ok(HistoryFilter {
-            types: types.map(str::to_owned).collect(),
+            types: words(&self.types),
             actor: self.actor.clone(),
             from: at(self.from.as_deref())?,
             to: at(self.to.as_deref())?,
@@ -65,6 +66,24 @@ impl Asked {
 /// It is none.
 pub fn at(text: Option<&str>) -> Result<Option<At>, ApiError> {
     Ok(text.map(At::read).transpose()?)
+}
+
+/// A time, as a query names it.
+///
+/// # Errors
+/// It is none.
+pub fn time(text: Option<&str>) -> Result<Option<DateTime<Utc>>, ApiError> {
+    match at(text)? {
+        Some(At::Time(time)) => Ok(Some(time)),
+        Some(At::Position(_)) => Err(ApiError::invalid("invalid_request", "this takes a time as 2026-01-31T12:00:00Z")),
+        None => Ok(None),
+    }
+}
+
+/// Words of a parameter that may be repeated, or hold several with commas.
+pub fn words(lists: &[String]) -> Vec<String> {
+    let words = lists.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 /// A page, or all of it as lines.
@@ -126,6 +145,8 @@ impl Histories {
         to: Query<Option<String>>,
         /// `desc` for the newest first; `asc` when absent.
         order: Query<Option<Order>>,
+        /// Whose, when not the caller's; administrators only. An account that was deleted still has its log.
+        account: Query<Option<Uuid>>,
         /// Events of a page; fewer when they are large.
         #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<u32>,
@@ -141,7 +162,7 @@ impl Histories {
             limit: *limit,
             cursor: cursor.0,
         };
-        Ok(answer(&app, request, Scope::Log(caller.session.tenant), asked).await?)
+        Ok(answer(&app, request, Scope::Log(caller.in_account(account.0)?.tenant), asked).await?)
     }
 
     /// List the events of a conversation, flow, lead, template or appointment
@@ -171,6 +192,8 @@ impl Histories {
         to: Query<Option<String>>,
         /// `desc` for the newest first; `asc` when absent.
         order: Query<Option<Order>>,
+        /// Whose, when not the caller's; administrators only. An account that was deleted still has its log.
+        account: Query<Option<Uuid>>,
         /// Events of a page; fewer when they are large.
         #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<u32>,
@@ -186,7 +209,7 @@ impl Histories {
             limit: *limit,
             cursor: cursor.0,
         };
-        let scope = Scope::stream(&aggregate, StreamId::new(caller.session.tenant, id.0.0))?;
+        let scope = Scope::stream(&aggregate, StreamId::new(caller.in_account(account.0)?.tenant, id.0.0))?;
         Ok(answer(&app, request, scope, asked).await?)
     }
 
@@ -213,6 +236,8 @@ impl Histories {
         to: Query<Option<String>>,
         /// `desc` for the newest first; `asc` when absent.
         order: Query<Option<Order>>,
+        /// Whose, when not the caller's; administrators only. An account that was deleted still has its log.
+        account: Query<Option<Uuid>>,
         /// Events of a page; fewer when they are large.
         #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<u32>,
@@ -220,7 +245,7 @@ impl Histories {
         cursor: Query<Option<String>>,
     ) -> Result<Told, Failure<Read>> {
         let aggregate = Path("conversation".to_owned());
-        self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, limit, cursor).await
+        self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, account, limit, cursor).await
     }
 
     /// The history of a template
@@ -246,6 +271,8 @@ impl Histories {
         to: Query<Option<String>>,
         /// `desc` for the newest first; `asc` when absent.
         order: Query<Option<Order>>,
+        /// Whose, when not the caller's; administrators only. An account that was deleted still has its log.
+        account: Query<Option<Uuid>>,
         /// Events of a page; fewer when they are large.
         #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<u32>,
@@ -253,6 +280,6 @@ impl Histories {
         cursor: Query<Option<String>>,
     ) -> Result<Told, Failure<Read>> {
         let aggregate = Path("template".to_owned());
-        self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, limit, cursor).await
+        self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, account, limit, cursor).await
     }
 }

@@ -1,7 +1,9 @@
-//! People: accounts' owners and administrators.
+//! People: accounts' owners and administrators, and what everybody may change of themselves.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use domain::access::staff::StaffError;
+use domain::access::{Access, Need, Permission};
 use domain::shared::ids::UserId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,14 +21,18 @@ use crate::time::Stamp;
 pub struct UserView {
     /// The id; also the id of the account this person owns.
     pub id: Uuid,
+    /// The account they work in: their own, or for an employee the owner's.
+    pub account_id: Uuid,
     /// What they sign in with.
     pub username: String,
     /// What others see.
     pub display_name: String,
     /// E-mail address.
     pub email: String,
-    /// `user` or `admin`.
+    /// `user` for an account's owner, `admin`, or `employee`.
     pub role: String,
+    /// What they may do in the account: everything, but for employees.
+    pub permissions: Vec<Permission>,
     /// The account's time zone, an IANA name.
     pub timezone: String,
     /// Whether an administrator allowed the account to use API credentials.
@@ -61,6 +67,20 @@ impl NewUser {
     }
 }
 
+/// Which field of a person a change names, and what it takes to set it.
+type Right = (&'static str, fn(&UserChange) -> bool, Need);
+
+/// Who may set what of a person they may change at all: themselves, or anybody's for an administrator. What no row
+/// names is set by nobody.
+const RIGHTS: [Right; 6] = [
+    ("displayName", |it| it.display_name.is_some(), Need::Person),
+    ("email", |it| it.email.is_some(), Need::Person),
+    ("password", |it| it.password.is_some(), Need::Person),
+    ("timezone", |it| it.timezone.is_some(), Need::Owner),
+    ("role", |it| it.role.is_some(), Need::Administrator),
+    ("apiAccessApproved", |it| it.api_access_approved.is_some(), Need::Administrator),
+];
+
 /// What is changed of a person; absent parts stay as they are.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct UserChange {
@@ -79,6 +99,15 @@ pub struct UserChange {
 }
 
 impl UserChange {
+    /// # Errors
+    /// It names a field that is not theirs to set.
+    pub fn check_rights(&self, access: &Access) -> AppResult<()> {
+        match RIGHTS.iter().find(|(_, names, need)| names(self) && !access.meets(*need)) {
+            Some((field, ..)) => Err(AppError::Forbidden(format!("`{field}` is not yours to change"))),
+            None => Ok(()),
+        }
+    }
+
     /// # Errors
     /// A field breaks a bound.
     pub fn check(&self) -> AppResult<()> {
@@ -113,37 +142,45 @@ pub fn check_password(password: &str) -> AppResult<()> {
     if good { Ok(()) } else { Err(AppError::invalid("a password has 8 to 200 characters")) }
 }
 
-fn check_email(email: &str) -> AppResult<()> {
+/// Whether it looks like an e-mail address.
+///
+/// # Errors
+/// It does not.
+pub fn check_email(email: &str) -> AppResult<()> {
     let good = email.len() <= 254
         && !email.contains(char::is_whitespace)
         && email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.'));
     if good { Ok(()) } else { Err(AppError::invalid(format!("`{email}` is not an e-mail address"))) }
 }
 
-fn check_display_name(name: &str) -> AppResult<()> {
+/// Whether one may be shown so.
+///
+/// # Errors
+/// One may not.
+pub fn check_display_name(name: &str) -> AppResult<()> {
     let good = (1..=200).contains(&name.chars().count());
     if good { Ok(()) } else { Err(AppError::invalid("a display name has 1 to 200 characters")) }
 }
 
-/// People; every change with an audit entry in the same transaction.
+/// People; every change with an audit entry in the same transaction. Whoever was deleted is not there.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// The person with this name and their password's hash.
+    /// The person with this name and their password's hash, if they may sign in.
     async fn credentials(&self, username: &str) -> AppResult<Option<(UserView, String)>>;
     /// One person.
     async fn get(&self, id: UserId) -> AppResult<Option<UserView>>;
-    /// Everybody, in the order they joined.
+    /// Every account's owner, in the order they joined.
     async fn list(&self, page: &PageRequest) -> AppResult<Page<UserView>>;
-    /// Makes a person. A taken name is a conflict.
+    /// Makes a person. A taken name is a conflict. `by` is absent on the command line.
     async fn create(
         &self,
-        actor: &str,
+        by: Option<&Session>,
         id: UserId,
         new: &NewUser,
         password_hash: &str,
         at: DateTime<Utc>,
     ) -> AppResult<UserView>;
-    /// Changes a person; a new password ends their sessions.
+    /// Changes a person; a new password ends their sessions. The last administrator stays one.
     async fn change(
         &self,
         session: &Session,
@@ -151,15 +188,19 @@ pub trait Users: Send + Sync {
         change: &UserChange,
         password_hash: Option<&str>,
     ) -> AppResult<UserView>;
+    /// Closes an account: its owner and employees are nobody from now on, its lines and what waits for them are gone.
+    /// The last administrator stays.
+    async fn delete(&self, session: &Session, id: UserId) -> AppResult<()>;
 }
 
 impl Identity {
-    /// The person behind a session.
+    /// The person behind a session, with what this session may do.
     ///
     /// # Errors
     /// They are gone.
     pub async fn me(&self, session: &Session) -> AppResult<UserView> {
-        self.users.get(session.user).await?.ok_or(AppError::NotFound("user"))
+        let user = self.users.get(session.user).await?.ok_or(AppError::NotFound("user"))?;
+        Ok(UserView { permissions: session.access.held(), ..user })
     }
 
     /// Makes a person, who is an account of their own.
@@ -167,21 +208,21 @@ impl Identity {
     /// # Errors
     /// A field breaks a bound, or the name is taken.
     pub async fn create_user(&self, session: &Session, new: NewUser) -> AppResult<UserView> {
-        self.add_user(&session.cause().actor.to_string(), new).await
+        self.add_user(Some(session), new).await
     }
 
-    /// Makes a person, from the command line.
+    /// Makes a person; from the command line when nobody is signed in.
     ///
     /// # Errors
     /// A field breaks a bound, or the name is taken.
-    pub async fn add_user(&self, actor: &str, new: NewUser) -> AppResult<UserView> {
+    pub async fn add_user(&self, by: Option<&Session>, new: NewUser) -> AppResult<UserView> {
         new.check()?;
         let hash = self.passwords.hash(new.password.clone()).await?;
         let id = UserId(self.ids.new_id());
-        self.users.create(actor, id, &new, &hash, self.clock.now()).await
+        self.users.create(by, id, &new, &hash, self.clock.now()).await
     }
 
-    /// A person: oneself, or anyone for an administrator.
+    /// A person: oneself, or any account's owner for an administrator. Employees are found among their account's.
     ///
     /// # Errors
     /// Not there, or not for who asks.
@@ -189,10 +230,11 @@ impl Identity {
         if session.user != id && !session.is_admin() {
             return Err(AppError::NotFound("user"));
         }
-        self.users.get(id).await?.ok_or(AppError::NotFound("user"))
+        let found = self.users.get(id).await?.filter(|user| session.user == id || user.account_id == user.id);
+        found.ok_or(AppError::NotFound("user"))
     }
 
-    /// Everybody, in the order they joined.
+    /// Every account's owner, in the order they joined.
     ///
     /// # Errors
     /// They cannot be read.
@@ -200,20 +242,61 @@ impl Identity {
         self.users.list(page).await
     }
 
-    /// Changes a person. Role and API approval are an administrator's to change.
+    /// Changes a person, in what is theirs to change.
     ///
     /// # Errors
-    /// Not there, or not for who asks.
+    /// Not there, or not for who asks, or a field breaks a bound.
     pub async fn change_user(&self, session: &Session, id: UserId, change: UserChange) -> AppResult<UserView> {
         let user = self.user(session, id).await?;
-        if !session.is_admin() && (change.role.is_some() || change.api_access_approved.is_some()) {
-            return Err(AppError::Forbidden("only an administrator changes roles and API approval".into()));
-        }
+        change.check_rights(&session.access)?;
         change.check()?;
         let hash = match &change.password {
             Some(password) => Some(self.passwords.hash(password.clone()).await?),
             None => None,
         };
         self.users.change(session, UserId(user.id), &change, hash.as_deref()).await
+    }
+
+    /// Closes an account, for an administrator.
+    ///
+    /// # Errors
+    /// Not there, oneself, or the last administrator.
+    pub async fn delete_user(&self, session: &Session, id: UserId) -> AppResult<()> {
+        if session.user == id {
+            return Err(StaffError::Oneself.into());
+        }
+        self.user(session, id).await?;
+        self.users.delete(session, id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::access::Role;
+
+    #[test]
+    fn what_somebody_may_set_of_themselves_follows_from_what_they_are() {
+        let all = UserChange {
+            password: Some(String::new()),
+            email: Some(String::new()),
+            display_name: Some(String::new()),
+            timezone: Some(String::new()),
+            role: Some(String::new()),
+            api_access_approved: Some(true),
+        };
+        let own = UserChange { timezone: None, role: None, api_access_approved: None, ..all.clone() };
+        let owners = UserChange { timezone: Some(String::new()), ..own.clone() };
+        for (role, may) in [
+            (Role::Admin, [true, true, true]),
+            (Role::Owner, [true, true, false]),
+            (Role::Employee, [true, false, false]),
+            (Role::Client, [false, false, false]),
+        ] {
+            let access = Access { role, granted: Permission::ALL.to_vec() };
+            let checked = [&own, &owners, &all].map(|change| change.check_rights(&access).is_ok());
+            assert_eq!(checked, may, "{role}");
+            assert!(UserChange::default().check_rights(&access).is_ok());
+        }
     }
 }

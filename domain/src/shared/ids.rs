@@ -16,6 +16,8 @@ uuid_id! { /// A message, inbound or outbound, by our own id.
 MessageId }
 uuid_id! { /// A lead.
 LeadId }
+uuid_id! { /// A task.
+TaskId }
 
 /// The id of an event stream: `<tenant>/<id>`, so that no one can even address another tenant's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

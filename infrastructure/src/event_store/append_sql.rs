@@ -293,7 +293,7 @@ impl Columns {
 }
 
 /// As keys are kept: their kind in clear, the rest hashed, for a provider's message id holds the customer's phone.
-pub(super) fn hashed(key: &str) -> String {
+pub(crate) fn hashed(key: &str) -> String {
     let kind = key.split_once(':').map_or("", |(kind, _)| kind);
     format!("{kind}:{}", hex::encode(Sha256::digest(key)))
 }

@@ -186,9 +186,11 @@ pub async fn adopt(pool: &PgPool, keep: Option<bool>) -> Result<Adoption, Refuse
         return Ok(Adoption::Undecided(waiting));
     }
     let epoch = standing.epoch.max(standing.newest.unwrap_or(0)) + 1;
-    // A number; what is altered takes no parameters.
-    let new_default = format!("alter table events alter column log_epoch set default {epoch}");
-    sqlx::query(&new_default).execute(&mut *transaction).await?;
+    for table in ["events", "audit_entries"] {
+        // A number; what is altered takes no parameters.
+        let new_default = format!("alter table {table} alter column log_epoch set default {epoch}");
+        sqlx::query(&new_default).execute(&mut *transaction).await?;
+    }
     sqlx::query(
         "update store_meta set system_identifier = $1, database_oid = $2::bigint::oid, log_epoch = $3, adopted_at = now()",
     )

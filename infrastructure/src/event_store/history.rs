@@ -128,7 +128,7 @@ fn narrow(query: &mut Query, filter: &HistoryFilter) {
 }
 
 /// The first instant that is shown with this time or a later one.
-fn first_instant(time: DateTime<Utc>) -> DateTime<Utc> {
+pub(crate) fn first_instant(time: DateTime<Utc>) -> DateTime<Utc> {
     let shown = time.trunc_subsecs(3);
     if shown == time { shown } else { shown + TimeDelta::milliseconds(1) }
 }

@@ -79,6 +79,23 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
         .collect()
 }
 
+/// Makes a dead letter of a message that can never leave.
+///
+/// # Errors
+/// The database.
+pub async fn bury(pool: &PgPool, message: &Claimed, why: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update outbox set state = 4, last_error = $3, lease_token = null, lease_until = null
+          where id = $1 and lease_token = $2",
+    )
+    .bind(message.id)
+    .bind(message.token)
+    .bind(why)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Gives a message back: due again after `seconds`. `tried` is false when the channel was not asked.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(2);
 /// A rate limit that ends sooner is waited for with the message in hand; it is claimed once, not twice.
 const HELD_MAX: Duration = Duration::from_millis(100);
-/// How long a message waits on a line that is stopped or unknown, in seconds.
+/// How long a message waits on a line that is stopped, in seconds.
 const STOPPED_LINE_SEC: f64 = 30.0;
 
 /// Sends what the outbox holds.
@@ -117,7 +117,11 @@ impl Outbox {
 
     async fn send(&self, message: Claimed) {
         let (line, facts) = match (self.lines.open(&message.bucket).await, self.directory.find(&message.bucket).await) {
-            (Ok(Some(line)), Ok(Some(facts))) => (line, facts),
+            (_, Ok(facts)) if facts.as_ref().is_none_or(|facts| facts.tenant != message.tenant) => {
+                // The account was closed; the number may be somebody else's by now.
+                return self.bury(&message, "the account has no such line any more").await;
+            }
+            (Ok(Some(line)), Ok(Some(facts))) if line.tenant == message.tenant => (line, facts),
             (Err(error), _) | (_, Err(error)) => return self.put_back(&message, 1.0, false, &error.to_string()).await,
             (Ok(_), Ok(_)) => return self.put_back(&message, STOPPED_LINE_SEC, false, "the line is stopped").await,
         };
@@ -226,6 +230,13 @@ impl Outbox {
                     return tracing::error!(%message_id, %error, "What came of a message could not be recorded");
                 }
             }
+        }
+    }
+
+    async fn bury(&self, message: &Claimed, why: &str) {
+        if let Err(error) = claim::bury(&self.pool, message, why).await {
+            // Its lease runs out, and it is claimed again.
+            tracing::warn!(%error, "A message could not be buried");
         }
     }
 

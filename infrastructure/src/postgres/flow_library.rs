@@ -15,8 +15,8 @@ use serde_json::Value;
 use sqlx::{PgPool, Row};
 use tokio::sync::Mutex;
 
-use crate::postgres::app_error;
 use crate::postgres::ttl_cache::TtlCache;
+use crate::postgres::{Remembers, app_error};
 
 /// How long a change made through another node may go unseen.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -33,15 +33,16 @@ const OWNERS_MAX: usize = 10_000;
 /// Accounts that are looked up at once: callers of one account wait for each other instead of all asking.
 const LANES: usize = 32;
 
-/// Changes whenever a row of the account does. Reads no documents: they can be large.
+/// Changes whenever a row of the account does, and when the account is closed: nothing of it runs then. Reads no documents: they can be large.
 const STAMP: &str = "select md5(coalesce(string_agg(key || ':' || xmin::text, ',' order by key), ''))
-   from flow_view where tenant_id = $1";
+   from flow_view where tenant_id = $1 and not exists (select from users u where u.id = $1 and u.deleted_at is not null)";
 
 const ACTIVE: &str = "select f.key::uuid as id, f.body ->> 'name' as name, (f.body ->> 'version')::bigint as version,
         v.body -> 'drawflowData' as drawflow
    from flow_view f
    left join flow_version_view v on v.tenant_id = f.tenant_id and v.key = f.key || '/' || (f.body ->> 'version')
   where f.tenant_id = $1 and f.status = 'active' and f.body ->> 'version' <> '0'
+    and not exists (select from users u where u.id = $1 and u.deleted_at is not null)
   order by f.created_at, f.key";
 
 const VERSION: &str = "select (select body ->> 'name' from flow_view where tenant_id = $1 and key = $2) as name,
@@ -50,6 +51,9 @@ const VERSION: &str = "select (select body ->> 'name' from flow_view where tenan
 const PUBLISHED: &str = "select payload from events
   where aggregate_type = $1 and aggregate_id = $2 and event_type = 'flow.version_published' and payload ->> 'version' = $3
   order by sequence desc limit 1";
+
+const OWNER: &str = "select f.tenant_id from flow_view f
+  where f.key = $1 and not exists (select from users u where u.id = f.tenant_id and u.deleted_at is not null)";
 
 type Active = Arc<[PublishedFlow]>;
 
@@ -160,6 +164,14 @@ impl PgFlowLibrary {
     }
 }
 
+impl Remembers for PgFlowLibrary {
+    fn forget_all(&self) {
+        self.fresh.clear();
+        self.loaded.clear();
+        self.owners.clear();
+    }
+}
+
 #[async_trait]
 impl FlowLibrary for PgFlowLibrary {
     async fn active(&self, tenant: TenantId) -> AppResult<Active> {
@@ -193,7 +205,7 @@ impl FlowLibrary for PgFlowLibrary {
 
     async fn owner(&self, flow: FlowId) -> AppResult<Option<TenantId>> {
         let load = async {
-            let query = sqlx::query_scalar("select tenant_id from flow_view where key = $1").bind(flow.to_string());
+            let query = sqlx::query_scalar(OWNER).bind(flow.to_string());
             Ok::<_, AppError>(query.fetch_optional(&self.pool).await.map_err(app_error)?.map(TenantId))
         };
         self.owners.read(flow, load).await

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::postgres::audited::{AuditEntry, AuditedTx};
 use crate::postgres::ttl_cache::TtlCache;
-use crate::postgres::{app_error, taken_or};
+use crate::postgres::{Remembers, app_error, taken_or};
 use crate::security::secret_box::{SecretBox, place};
 
 /// How long another node may use a line as it was before a change.
@@ -117,6 +117,13 @@ impl PgLines {
             verify_token: self.seal(tenant, VERIFY_TOKEN, given(&line.verify_token).as_deref())?,
             drop_verify_token: line.verify_token.as_deref() == Some(""),
         })
+    }
+}
+
+impl Remembers for PgLines {
+    fn forget_all(&self) {
+        self.lines.clear();
+        self.verify_tokens.clear();
     }
 }
 
@@ -306,7 +313,8 @@ struct Found {
 
 /// Lets one save of an account happen at a time, and looks at what is there.
 async fn lock(conn: &mut PgConnection, tenant: TenantId, phone_number_id: &str) -> AppResult<Found> {
-    let account = sqlx::query("select from users where id = $1 for no key update").bind(tenant.0);
+    let account =
+        sqlx::query("select from users where id = $1 and deleted_at is null for no key update").bind(tenant.0);
     account.fetch_optional(&mut *conn).await.map_err(app_error)?.ok_or(AppError::NotFound("user"))?;
     let sql = "select tenant_id, is_primary, stopped_at is not null from whatsapp_lines where phone_number_id = $1 for update";
     let line: Option<(Uuid, bool, bool)> =

@@ -220,6 +220,15 @@ async fn remove(
     .bind(names)
     .execute(&mut *connection)
     .await?;
+    // What people wrote about the person in tasks; the tasks stay.
+    let about = "tenant_id = $1 and (conversation_id = any($2) or lead_id = any($3))";
+    let leads: Vec<Uuid> = kept.leads.iter().map(|id| id.0).collect();
+    for statement in [
+        format!("update task_comments set text = 'erased' where task_id in (select id from tasks where {about})"),
+        format!("update tasks set title = 'erased', notes = null where {about}"),
+    ] {
+        sqlx::query(&statement).bind(tenant.0).bind(&lanes).bind(&leads).execute(&mut *connection).await?;
+    }
     // Answers are sealed, so nobody can look which of them show the person; none is kept.
     sqlx::query("update idempotency_keys set headers = null, body = null where tenant_id = $1 and status is not null")
         .bind(tenant.0)

@@ -1,4 +1,4 @@
-//! People.
+//! People: how they sign in, and accounts' owners.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use domain::access::Permission;
 use domain::shared::ids::UserId;
 use serde_json::json;
 use sqlx::postgres::PgRow;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::postgres::audited::{AuditEntry, AuditedTx};
 use crate::postgres::sessions::PgSessions;
-use crate::postgres::{app_error, taken_or};
+use crate::postgres::{Remembers, accounts, app_error, taken_or};
 use crate::security::random_bytes;
 
 /// A generated password: 24 characters of base64url.
@@ -28,9 +29,20 @@ const PASSWORD_BYTES: usize = 18;
 /// Held while a person is made: names are the same in upper and lower case, which the table's key cannot know.
 const NAMES_LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('flowbot/usernames', 0))";
 
+/// Who acts where nobody is signed in.
+const COMMAND_LINE: &str = "command line";
+/// The role of who owns an account and no more.
+const OWNER: &str = "user";
+/// What is said of a name somebody has.
+pub(super) const TAKEN_CODE: &str = "username_taken";
+pub(super) const TAKEN: &str = "the username is taken";
+
 macro_rules! user_columns {
     () => {
-        "id, username, display_name, email, role, timezone, api_access_approved, created_at"
+        "id, coalesce(account_id, id) as account_id, username, display_name, email, role, permissions, created_at,
+         coalesce((select a.timezone from users a where a.id = users.account_id), timezone) as timezone,
+         coalesce((select a.api_access_approved from users a where a.id = users.account_id), api_access_approved)
+            as api_access_approved"
     };
 }
 
@@ -38,12 +50,20 @@ macro_rules! user_columns {
 pub struct PgUsers {
     pool: PgPool,
     sessions: Arc<PgSessions>,
+    others: Vec<Arc<dyn Remembers>>,
 }
 
 impl PgUsers {
     /// People in this database, whose sessions these are.
     pub fn new(pool: PgPool, sessions: Arc<PgSessions>) -> Self {
-        Self { pool, sessions }
+        Self { pool, sessions, others: Vec::new() }
+    }
+
+    /// With whatever else remembers accounts here.
+    #[must_use]
+    pub fn known_to(mut self, others: Vec<Arc<dyn Remembers>>) -> Self {
+        self.others = others;
+        self
     }
 
     /// Makes the first administrator when there is none. Returns the password when it was generated.
@@ -82,7 +102,7 @@ impl PgUsers {
             return Ok(None);
         }
         insert(tx.conn(), id, &new, &hash, now).await?;
-        tx.commit(created(&Actor::System.to_string(), id, &new)).await?;
+        tx.commit(created(Actor::System.to_string(), id, &new)).await?;
         Ok(generated)
     }
 }
@@ -90,7 +110,12 @@ impl PgUsers {
 #[async_trait]
 impl Users for PgUsers {
     async fn credentials(&self, username: &str) -> AppResult<Option<(UserView, String)>> {
-        let sql = concat!("select ", user_columns!(), ", password_hash from users where lower(username) = lower($1)");
+        let sql = concat!(
+            "select ",
+            user_columns!(),
+            ", password_hash from users
+              where lower(username) = lower($1) and active and deleted_at is null"
+        );
         sqlx::query(sql)
             .bind(username)
             .try_map(|row: PgRow| Ok((user(&row)?, row.try_get("password_hash")?)))
@@ -100,7 +125,7 @@ impl Users for PgUsers {
     }
 
     async fn get(&self, id: UserId) -> AppResult<Option<UserView>> {
-        sqlx::query(concat!("select ", user_columns!(), " from users where id = $1"))
+        sqlx::query(concat!("select ", user_columns!(), " from users where id = $1 and deleted_at is null"))
             .bind(id.0)
             .try_map(|row: PgRow| user(&row))
             .fetch_optional(&self.pool)
@@ -114,8 +139,9 @@ impl Users for PgUsers {
         let sql = concat!(
             "select ",
             user_columns!(),
-            ", (select count(*) from users) as total from users
-              where $1::timestamptz is null or (created_at, id) > ($1, $2)
+            ", (select count(*) from users where account_id is null and deleted_at is null) as total from users
+              where account_id is null and deleted_at is null
+                and ($1::timestamptz is null or (created_at, id) > ($1, $2))
               order by created_at, id limit $3"
         );
         let found = sqlx::query(sql)
@@ -129,22 +155,23 @@ impl Users for PgUsers {
         let total = found.first().and_then(|(_, total)| u64::try_from(*total).ok());
         let more = found.len() > limit as usize;
         let rows: Vec<UserView> = found.into_iter().take(limit as usize).map(|(user, _)| user).collect();
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .map(|last| Cursor { sort: last.created_at.0.timestamp_micros().to_string(), key: last.id.to_string() });
+        let next = rows.last().filter(|_| more).map(|last| cursor(last.created_at.0, last.id));
         Ok(Page { rows, next, total })
     }
 
     async fn create(
         &self,
-        actor: &str,
+        by: Option<&Session>,
         id: UserId,
         new: &NewUser,
         password_hash: &str,
         at: DateTime<Utc>,
     ) -> AppResult<UserView> {
+        let actor = by.map_or_else(|| COMMAND_LINE.to_owned(), |session| session.cause().actor.to_string());
         let mut tx = AuditedTx::begin(&self.pool).await?;
+        if let Some(session) = by {
+            tx.once(session, "user").await?;
+        }
         lock_names(tx.conn()).await?;
         let user = insert(tx.conn(), id, new, password_hash, at).await?;
         tx.commit(created(actor, id, new)).await?;
@@ -159,11 +186,14 @@ impl Users for PgUsers {
         password_hash: Option<&str>,
     ) -> AppResult<UserView> {
         let mut tx = AuditedTx::begin(&self.pool).await?;
+        if change.role.as_deref() == Some(OWNER) {
+            accounts::keep_an_administrator(tx.conn(), id).await?;
+        }
         let sql = concat!(
             "update users set email = coalesce($2, email), display_name = coalesce($3, display_name),
                     timezone = coalesce($4, timezone), role = coalesce($5, role),
                     api_access_approved = coalesce($6, api_access_approved), password_hash = coalesce($7, password_hash)
-              where id = $1 returning ",
+              where id = $1 and deleted_at is null returning ",
             user_columns!()
         );
         let changed = sqlx::query(sql)
@@ -196,18 +226,32 @@ impl Users for PgUsers {
             "role": change.role, "apiAccessApproved": change.api_access_approved,
             "passwordChanged": password_hash.is_some(),
         });
-        tx.commit(entry(id, &session.cause().actor.to_string(), "user.changed", id.to_string(), details)).await?;
+        let actor = session.cause().actor.to_string();
+        tx.commit(entry(changed.account_id, actor, "user.changed", id.to_string(), details)).await?;
         self.sessions.forget();
         Ok(changed)
+    }
+
+    async fn delete(&self, session: &Session, id: UserId) -> AppResult<()> {
+        let mut tx = AuditedTx::begin(&self.pool).await?;
+        tx.once(session, "user").await?;
+        accounts::keep_an_administrator(tx.conn(), id).await?;
+        let left = accounts::close(tx.conn(), id).await?.ok_or(AppError::NotFound("user"))?;
+        let actor = session.cause().actor.to_string();
+        tx.commit(entry(id.0, actor, "user.deleted", id.to_string(), left)).await?;
+        self.sessions.forget();
+        self.others.iter().for_each(|other| other.forget_all());
+        Ok(())
     }
 }
 
 async fn has_admin(conn: &mut PgConnection) -> AppResult<bool> {
-    let sql = "select exists (select from users where role = 'admin')";
+    let sql = "select exists (select from users where role = 'admin' and deleted_at is null)";
     sqlx::query_scalar(sql).fetch_one(conn).await.map_err(app_error)
 }
 
-async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
+/// Lets one person be named at a time.
+pub(super) async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
     sqlx::query(NAMES_LOCK).execute(conn).await.map(drop).map_err(app_error)
 }
 
@@ -219,11 +263,10 @@ async fn insert(
     hash: &str,
     at: DateTime<Utc>,
 ) -> AppResult<UserView> {
-    const CODE: &str = "username_taken";
-    const MESSAGE: &str = "the username is taken";
     let sql = concat!(
         "insert into users (id, username, password_hash, email, display_name, role, created_at)
-         select $1, $2, $3, $4, $5, $6, $7 where not exists (select from users where lower(username) = lower($2))
+         select $1, $2, $3, $4, $5, $6, $7
+          where not exists (select from users where lower(username) = lower($2) and deleted_at is null)
          returning ",
         user_columns!()
     );
@@ -238,34 +281,55 @@ async fn insert(
         .try_map(|row: PgRow| user(&row))
         .fetch_optional(conn)
         .await
-        .map_err(|error| taken_or(error, CODE, MESSAGE))?
-        .ok_or(AppError::Conflict { code: CODE, message: MESSAGE.to_owned() })
+        .map_err(|error| taken_or(error, TAKEN_CODE, TAKEN))?
+        .ok_or_else(|| AppError::conflict(TAKEN_CODE, &TAKEN))
 }
 
-fn created(actor: &str, id: UserId, new: &NewUser) -> AuditEntry {
+fn created(actor: String, id: UserId, new: &NewUser) -> AuditEntry {
     let details =
         json!({ "username": new.username, "email": new.email, "displayName": new.display_name, "role": role(new) });
-    entry(id, actor, "user.created", id.to_string(), details)
+    entry(id.0, actor, "user.created", id.to_string(), details)
 }
 
-fn entry(user: UserId, actor: &str, action: &'static str, subject: String, details: serde_json::Value) -> AuditEntry {
-    AuditEntry { tenant: Some(user.0), actor: actor.to_owned(), action, subject, details }
+fn entry(
+    account: Uuid,
+    actor: String,
+    action: &'static str,
+    subject: String,
+    details: serde_json::Value,
+) -> AuditEntry {
+    AuditEntry { tenant: Some(account), actor, action, subject, details }
 }
 
 fn role(new: &NewUser) -> &'static str {
-    if new.admin { "admin" } else { "user" }
+    if new.admin { "admin" } else { OWNER }
+}
+
+/// The cursor behind somebody who joined then.
+pub(super) fn cursor(joined: DateTime<Utc>, id: Uuid) -> Cursor {
+    Cursor { sort: joined.timestamp_micros().to_string(), key: id.to_string() }
+}
+
+/// Permissions as they are kept; words this build does not know grant nothing.
+pub(super) fn permissions(words: &[String]) -> Vec<Permission> {
+    words.iter().filter_map(|word| Permission::from_word(word)).collect()
 }
 
 /// Where a page of people goes on.
-fn place(cursor: &Cursor) -> AppResult<(DateTime<Utc>, Uuid)> {
+pub(super) fn place(cursor: &Cursor) -> AppResult<(DateTime<Utc>, Uuid)> {
     let at = cursor.sort.parse().ok().and_then(DateTime::from_timestamp_micros);
     let bad = || AppError::invalid("the cursor is none of ours");
     at.zip(cursor.key.parse().ok()).ok_or_else(bad)
 }
 
 fn user(row: &PgRow) -> sqlx::Result<UserView> {
+    let (id, account_id): (Uuid, Uuid) = (row.try_get("id")?, row.try_get("account_id")?);
+    let granted: Vec<String> = row.try_get("permissions")?;
     Ok(UserView {
-        id: row.try_get("id")?,
+        id,
+        account_id,
+        // An owner was granted nothing, and may everything.
+        permissions: if id == account_id { Permission::ALL.to_vec() } else { permissions(&granted) },
         username: row.try_get("username")?,
         display_name: row.try_get("display_name")?,
         email: row.try_get("email")?,

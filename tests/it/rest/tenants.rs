@@ -15,6 +15,8 @@ struct Things {
     conversation: String,
     contact: String,
     user: String,
+    employee: String,
+    task: String,
 }
 
 impl Things {
@@ -33,7 +35,10 @@ impl Things {
         let row = owner.conversation_with(PHONE).await;
         let (conversation, contact) = (row["id"].as_str().expect("an id"), row["contactId"].as_str().expect("an id"));
         let (conversation, contact) = (conversation.to_owned(), contact.to_owned());
-        Self { flow, conversation, contact, user: owner.id.clone() }
+        let employee = app.employee(owner, "theirs", &["inbox"]).await.id;
+        let task = json!({ "title": "Their task", "assigneeId": employee, "conversationId": conversation });
+        let task = owner.post("/api/tasks", &task).await.ok()["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, contact, user: owner.id.clone(), employee, task }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -50,6 +55,8 @@ impl Things {
             // The installation's, not an account's: a test of its own shows who may.
             "/api/admin/projections/" => return None,
             "/api/users/" => (self.user.as_str(), nobodys.as_str()),
+            "/api/employees/" => (self.employee.as_str(), nobodys.as_str()),
+            "/api/tasks/" => (self.task.as_str(), nobodys.as_str()),
             "/api/leads/" => (PHONE, NOBODYS_PHONE),
             other => panic!("this test must learn whose things {other} names"),
         };
@@ -64,13 +71,24 @@ fn body_of(operation: &str) -> Option<Value> {
         "handleConversation" => Some(json!({ "action": "close" })),
         "replyToConversation" => Some(json!({ "messageType": "text", "text": "from a stranger" })),
         "updateUser" => Some(json!({ "displayName": "Mine now", "password": "stolen password" })),
+        "updateEmployee" => Some(json!({ "permissions": [], "password": "stolen password" })),
+        "updateTask" => Some(json!({ "status": "completed", "comment": "from a stranger" })),
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
         "whatIf" => Some(json!({ "limit": 1 })),
-        "publishFlowVersion" | "deleteFlow" | "eraseContact" => None,
+        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" => None,
         reading => {
             let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
-            let known = ["getFlow", "listFlowVersions", "getConversation", "getUser", "getLead", "triggerFlowByQuery"];
+            let known = [
+                "getEmployee",
+                "getTask",
+                "getFlow",
+                "listFlowVersions",
+                "getConversation",
+                "getUser",
+                "getLead",
+                "triggerFlowByQuery",
+            ];
             assert!(
                 known.contains(&reading) || histories.contains(&reading),
                 "this test must learn what {reading} takes"
@@ -86,6 +104,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
     for table in [
         "events",
         "users",
+        "tasks",
+        "task_comments",
         "whatsapp_lines",
         "flow_view",
         "conversation_view",
@@ -120,6 +140,13 @@ async fn other_accounts_things_are_not_there() {
         for (method, operation) in operations.as_object().expect("operations") {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let id = operation["operationId"].as_str().expect("a name");
+            if operation["x-access"]["rule"] == "administrator" {
+                // Of these, nobody but an administrator learns whether there is such a thing.
+                for path in [&theirs, &nobodys] {
+                    super::refused(&mallory.call(method.clone(), path, None).await, 403, "forbidden");
+                }
+                continue;
+            }
             let body = body_of(id);
             let foreign = mallory.call(method.clone(), &theirs, body.as_ref()).await;
             let unknown = mallory.call(method, &nobodys, body.as_ref()).await;
@@ -137,7 +164,19 @@ async fn other_accounts_things_are_not_there() {
     super::refused(&foreign, 404, "not_found");
     assert_eq!(foreign.body, unknown.body);
     assert_eq!(kept(&app).await, before, "nothing changed");
-    for list in ["flows", "conversations", "leads", "settings/whatsapp", "audit/events"] {
+    let task = |field: &str, id: &str| json!({ "title": "Mine", field: id });
+    for (field, theirs) in
+        [("conversationId", &things.conversation), ("assigneeId", &things.employee), ("assigneeId", &things.user)]
+    {
+        let foreign = mallory.post("/api/tasks", &task(field, theirs)).await;
+        let unknown = mallory.post("/api/tasks", &task(field, &Uuid::new_v4().to_string())).await;
+        super::refused(&unknown, 404, "not_found");
+        assert_eq!(foreign.body, unknown.body, "{field}");
+    }
+    for path in ["audit/entries", "audit/events"] {
+        super::refused(&mallory.get(&format!("/api/{path}?account={}", things.user)).await, 403, "forbidden");
+    }
+    for list in ["flows", "conversations", "leads", "settings/whatsapp", "audit/events", "employees", "tasks"] {
         assert_eq!(mallory.get(&format!("/api/{list}")).await.ok(), json!([]), "{list}");
     }
 }

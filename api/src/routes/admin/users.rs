@@ -1,4 +1,4 @@
-//! `GET,POST /api/users`, `GET,PUT /api/users/{id}`.
+//! `GET,POST /api/users`, `GET,PUT,DELETE /api/users/{id}`.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use poem_openapi::payload::Json;
 use poem_openapi::{Enum, Object, OpenApi};
 
 use crate::app::App;
-use crate::error::{Change, Create, Failure, List, Read};
+use crate::error::{BareChange, Change, Create, Failure, List, Read};
 use crate::routes::Group;
-use crate::routes::answers::{Made, Paged, limit_default, page};
+use crate::routes::answers::{DONE, Done, Made, Paged, limit_default, page};
 use crate::routes::body::Body;
 use crate::routes::paths::Id;
 use crate::security::may::{Administrator, May, Person};
@@ -96,7 +96,8 @@ pub struct UsersApi;
 impl UsersApi {
     /// List people
     ///
-    /// Everybody, in the order they joined. Administrators only.
+    /// Every account's owner, in the order they joined. Administrators only. Employees are listed by their account,
+    /// at `GET /api/employees`, and API clients are no people.
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
@@ -129,7 +130,7 @@ impl UsersApi {
 
     /// A person
     ///
-    /// Oneself, or anyone for an administrator; others are not found.
+    /// Oneself, or any account's owner for an administrator; others are not found.
     #[oai(path = "/:id", method = "get", operation_id = "getUser")]
     async fn get(
         &self,
@@ -142,8 +143,10 @@ impl UsersApi {
 
     /// Change a person
     ///
-    /// Oneself, or anyone for an administrator. Role and API approval are an administrator's to change; a new
-    /// password ends every session of that person.
+    /// Oneself, or any account's owner for an administrator. Everybody changes their own name, e-mail address and
+    /// password, an owner the account's time zone as well; role and API approval are an administrator's to change. A
+    /// field that is not the caller's to change refuses the whole change (403). A new password ends every session of
+    /// that person; the last administrator stays one (409).
     #[oai(path = "/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
@@ -153,5 +156,21 @@ impl UsersApi {
         body: Body<UserChangeRequest>,
     ) -> Result<Json<UserView>, Failure<Change>> {
         Ok(Json(app.identity.change_user(&caller.session, UserId(id.0.0), body.0.into()).await?))
+    }
+    /// Delete an account
+    ///
+    /// Administrators only, and not themselves or the last of them (409). In one step, its owner and employees are
+    /// signed out and sign in no more, its API key is worth nothing, its lines and their secrets are gone, its flows
+    /// start no more; messages that wait become dead letters that say why. Other nodes follow within 5 seconds. What
+    /// happened stays: administrators read the account's log and audit entries with `account`. The usernames are free.
+    #[oai(path = "/:id", method = "delete", operation_id = "deleteUser")]
+    async fn delete(
+        &self,
+        app: Data<&Arc<App>>,
+        admin: May<Administrator>,
+        id: Path<Id>,
+    ) -> Result<Json<Done>, Failure<BareChange>> {
+        app.identity.delete_user(&admin.session, UserId(id.0.0)).await?;
+        Ok(DONE)
     }
 }

@@ -92,7 +92,8 @@ impl Sessions {
 
     /// Who is signed in
     ///
-    /// The person behind the cookie or the token. Their id is also the id of their account.
+    /// The person behind the cookie or the token, the account they work in, and what this session may do there: for
+    /// an owner everything, for an employee what was granted, for an API client its scopes.
     #[oai(path = "/me", method = "get", operation_id = "getMe")]
     async fn me(&self, app: Data<&Arc<App>>, caller: May<Anyone>) -> Result<Json<Me>, Failure<Own>> {
         Ok(Json(Me { user: app.identity.me(&caller.session).await? }))
