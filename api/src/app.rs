@@ -13,16 +13,26 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
+use application::identity::signing_keys::SigningKeys;
+use application::identity::social::SocialSignIn;
 use application::leads::Leads;
 use application::projections::Projections;
+use application::time::Clock;
 use application::time_travel::TimeTravel;
 
 use crate::middleware::rate_limit::RateLimits;
+use crate::security::site::Site;
 
 /// The rooms behind the operations.
 pub struct App {
     /// People, sessions, credentials.
     pub identity: Identity,
+    /// Signing in with others' word.
+    pub social: SocialSignIn,
+    /// What tokens are signed with.
+    pub signing_keys: Arc<dyn SigningKeys>,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
     /// Flows.
     pub flows: Flows,
     /// What flows would have done.
@@ -51,6 +61,6 @@ pub struct App {
     pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
-    /// Whether the session cookie is for HTTPS alone; true when the public address is.
-    pub secure_cookies: bool,
+    /// Where we are in browsers' eyes.
+    pub site: Site,
 }

@@ -20,7 +20,7 @@ use poem_openapi::Tags;
 /// Groups of operations.
 #[derive(Tags)]
 pub enum Group {
-    /// Sign in, sign out, and exchange API credentials for a token.
+    /// Sign in, sign out, end sessions, and exchange API credentials for a token.
     #[oai(rename = "Auth & Identity")]
     Auth,
     /// Graphs people edit, versions that run, and the switch between them.
@@ -41,12 +41,12 @@ pub enum Group {
 
 /// Every operation. The order is the document's.
 pub type Operations = (
-    (auth::session::Sessions, auth::api_token::ApiTokens),
+    (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-    (admin::users::UsersApi, admin::projections::ProjectionsApi),
+    (admin::users::UsersApi, admin::projections::ProjectionsApi, admin::signing_keys::SigningKeysApi),
     (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
 );
@@ -54,12 +54,12 @@ pub type Operations = (
 /// Every operation, to be served or documented.
 pub const fn operations() -> Operations {
     (
-        (auth::session::Sessions, auth::api_token::ApiTokens),
+        (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
-        (admin::users::UsersApi, admin::projections::ProjectionsApi),
+        (admin::users::UsersApi, admin::projections::ProjectionsApi, admin::signing_keys::SigningKeysApi),
         (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     )

@@ -1,5 +1,6 @@
 //! The REST operations as their callers see them.
 
+mod api_access;
 mod auth;
 mod conversations;
 mod errors;
@@ -7,8 +8,11 @@ mod exports;
 mod flows;
 mod history;
 mod idempotency;
+mod jwt;
 mod leads;
 mod lines;
+mod sessions;
+mod social;
 mod tenants;
 mod time_travel;
 mod triggers;

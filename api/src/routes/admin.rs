@@ -1,4 +1,5 @@
 //! What administrators do.
 
 pub mod projections;
+pub mod signing_keys;
 pub mod users;

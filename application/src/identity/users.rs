@@ -64,7 +64,7 @@ impl NewUser {
 /// What is changed of a person; absent parts stay as they are.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct UserChange {
-    /// 8 to 200 characters; ends every session of theirs.
+    /// 8 to 200 characters; ends every session of theirs but the one they ask from.
     pub password: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
@@ -143,7 +143,7 @@ pub trait Users: Send + Sync {
         password_hash: &str,
         at: DateTime<Utc>,
     ) -> AppResult<UserView>;
-    /// Changes a person; a new password ends their sessions.
+    /// Changes a person; a new password ends their sessions, but for the one they ask from.
     async fn change(
         &self,
         session: &Session,

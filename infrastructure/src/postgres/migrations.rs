@@ -25,6 +25,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100400 "generations",
     20261122100500 "run_index",
     20261122100600 "tenant_log",
+    20261128090000 "access",
+    20261128110000 "social_identities",
+    20261128110100 "session_use",
+    20261128110200 "signing_keys",
+    20261128110300 "api_key_prefix",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -15,6 +15,7 @@ struct Things {
     conversation: String,
     contact: String,
     user: String,
+    session: String,
 }
 
 impl Things {
@@ -33,7 +34,9 @@ impl Things {
         let row = owner.conversation_with(PHONE).await;
         let (conversation, contact) = (row["id"].as_str().expect("an id"), row["contactId"].as_str().expect("an id"));
         let (conversation, contact) = (conversation.to_owned(), contact.to_owned());
-        Self { flow, conversation, contact, user: owner.id.clone() }
+        let sessions = owner.get("/api/auth/sessions").await.ok();
+        let session = sessions[0]["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, contact, user: owner.id.clone(), session }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -50,6 +53,7 @@ impl Things {
             // The installation's, not an account's: a test of its own shows who may.
             "/api/admin/projections/" => return None,
             "/api/users/" => (self.user.as_str(), nobodys.as_str()),
+            "/api/auth/sessions/" => (self.session.as_str(), nobodys.as_str()),
             "/api/leads/" => (PHONE, NOBODYS_PHONE),
             other => panic!("this test must learn whose things {other} names"),
         };
@@ -67,7 +71,7 @@ fn body_of(operation: &str) -> Option<Value> {
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
         "whatIf" => Some(json!({ "limit": 1 })),
-        "publishFlowVersion" | "deleteFlow" | "eraseContact" => None,
+        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "endSession" => None,
         reading => {
             let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
             let known = ["getFlow", "listFlowVersions", "getConversation", "getUser", "getLead", "triggerFlowByQuery"];

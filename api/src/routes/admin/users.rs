@@ -61,7 +61,7 @@ impl From<NewUserRequest> for NewUser {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 struct UserChangeRequest {
-    /// 8 to 200 characters; ends every session of theirs.
+    /// 8 to 200 characters; ends every session of theirs but the one they ask from.
     password: Option<String>,
     /// E-mail address.
     email: Option<String>,
@@ -143,7 +143,7 @@ impl UsersApi {
     /// Change a person
     ///
     /// Oneself, or anyone for an administrator. Role and API approval are an administrator's to change; a new
-    /// password ends every session of that person.
+    /// password ends every session of that person, but for the one they ask from themselves.
     #[oai(path = "/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,
