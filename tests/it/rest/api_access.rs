@@ -77,6 +77,16 @@ async fn a_new_key_ends_the_tokens_of_the_old_one_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_rotated_while_it_is_exchanged_makes_no_token() {
+    let app = TestApp::start().await;
+    let dana = app.account("dana").await;
+    client(&app, &dana, &Value::Null).await;
+    let access = dana.post("/api/settings/api-access", &Value::Null).await.ok();
+    let change = "update api_clients set key_hash = repeat('0', 64)";
+    refused(&super::sessions::meanwhile(&app, change, exchange(&app, &access)).await, 401, "unauthorized");
+}
+
+#[tokio::test]
 async fn a_wrong_key_an_unknown_client_and_no_text_at_all_look_the_same() {
     let app = TestApp::start().await;
     let dana = app.account("dana").await;

@@ -79,24 +79,23 @@ async fn our_tokens_say_what_they_must() {
     me(&app, &signed(&head, &claims)).await.ok();
 }
 
-#[tokio::test]
-async fn whatever_is_wrong_with_a_token_is_401() {
-    let app = TestApp::start().await;
-    let genuine = token(&app).await;
-    let (head, claims) = (part(&genuine, 0), part(&genuine, 1));
-    let with = |value: &Value, name: &str, other: Value| {
-        let mut changed = value.clone();
-        changed[name] = other;
-        changed
-    };
-    let without = |value: &Value, name: &str| {
-        let mut changed = value.clone();
-        changed.as_object_mut().expect("members").remove(name);
-        changed
-    };
-    let now = Utc::now().timestamp();
-    let mut bad: Vec<(String, String)> = Vec::new();
-    for (name, value) in [
+/// What is wrong, and the token it is wrong with.
+type Bad = (String, String);
+
+fn with(value: &Value, name: &str, other: Value) -> Value {
+    let mut changed = value.clone();
+    changed[name] = other;
+    changed
+}
+
+fn without(value: &Value, name: &str) -> Value {
+    let mut changed = value.clone();
+    changed.as_object_mut().expect("members").remove(name);
+    changed
+}
+
+fn wrong_heads(head: &Value, claims: &Value) -> Vec<Bad> {
+    let wrong = [
         ("alg", json!("none")),
         ("alg", json!("None")),
         ("alg", json!("HS384")),
@@ -117,13 +116,15 @@ async fn whatever_is_wrong_with_a_token_is_401() {
         ("jwk", json!({ "kty": "oct", "k": "AA" })),
         ("jku", json!("http://evil.example/keys.json")),
         ("crit", json!(["b64"])),
-    ] {
-        bad.push((format!("head {name} {value}"), signed(&with(&head, name, value.clone()), &claims)));
-    }
-    for name in ["alg", "typ", "kid"] {
-        bad.push((format!("head without {name}"), signed(&without(&head, name), &claims)));
-    }
-    for (name, value) in [
+    ];
+    let wrong = wrong.into_iter().map(|(name, value)| (format!("{name} {value}"), with(head, name, value)));
+    let lacking = ["alg", "typ", "kid"].into_iter().map(|name| (format!("without {name}"), without(head, name)));
+    wrong.chain(lacking).map(|(what, head)| (what, signed(&head, claims))).collect()
+}
+
+fn wrong_claims(head: &Value, claims: &Value) -> Vec<Bad> {
+    let now = Utc::now().timestamp();
+    let wrong = [
         ("exp", json!(now - 31)),
         ("exp", json!("never")),
         ("nbf", json!(now + 3_600)),
@@ -137,34 +138,45 @@ async fn whatever_is_wrong_with_a_token_is_401() {
         ("sid", json!(Uuid::new_v4())),
         ("sid", json!("' or 1=1 --")),
         ("role", json!("admin")),
-    ] {
-        bad.push((format!("claim {name} {value}"), signed(&head, &with(&claims, name, value.clone()))));
-    }
-    for name in ["iss", "aud", "sub", "tid", "sid", "jti", "iat", "nbf", "exp"] {
-        bad.push((format!("without {name}"), signed(&head, &without(&claims, name))));
-    }
+    ];
+    let all = ["iss", "aud", "sub", "tid", "sid", "jti", "iat", "nbf", "exp"];
+    let wrong = wrong.into_iter().map(|(name, value)| (format!("{name} {value}"), with(claims, name, value)));
+    let lacking = all.into_iter().map(|name| (format!("without {name}"), without(claims, name)));
+    wrong.chain(lacking).map(|(what, claims)| (what, signed(head, &claims))).collect()
+}
+
+/// Taken apart, put together otherwise, signed otherwise.
+fn mangled(genuine: &str) -> Vec<Bad> {
+    let head = part(genuine, 0);
     let [first, second, third] = genuine.split('.').collect::<Vec<_>>()[..] else { panic!("no JWT: {genuine}") };
     let unsigned = text(&with(&head, "alg", json!("none")));
     let by_512 = format!("{}.{second}", text(&with(&head, "alg", json!("HS512"))));
+    let really_512 = format!("{by_512}.{}", URL_SAFE_NO_PAD.encode(hmac_512(&key(1), by_512.as_bytes())));
     let by_other = hmac(&key(1_000), format!("{first}.{second}").as_bytes());
-    bad.extend([
-        ("no signature".to_owned(), format!("{first}.{second}.")),
-        ("two parts".to_owned(), format!("{first}.{second}")),
-        ("four parts".to_owned(), format!("{genuine}.{third}")),
-        ("alg none unsigned".to_owned(), format!("{unsigned}.{second}.")),
-        (
-            "really HS512".to_owned(),
-            format!("{by_512}.{}", URL_SAFE_NO_PAD.encode(hmac_512(&key(1), by_512.as_bytes()))),
-        ),
-        ("another key".to_owned(), format!("{first}.{second}.{}", URL_SAFE_NO_PAD.encode(by_other))),
-        ("garbage".to_owned(), "a.b.c".to_owned()),
-        ("long".to_owned(), format!("{first}.{}.{third}", "A".repeat(6_000))),
-    ]);
-    for place in [3, first.len() + 7, genuine.len() - 9] {
-        let mut bytes = genuine.clone().into_bytes();
+    let mut bad = vec![
+        ("no signature", format!("{first}.{second}.")),
+        ("two parts", format!("{first}.{second}")),
+        ("four parts", format!("{genuine}.{third}")),
+        ("alg none, unsigned", format!("{unsigned}.{second}.")),
+        ("really HS512", really_512),
+        ("another key", format!("{first}.{second}.{}", URL_SAFE_NO_PAD.encode(by_other))),
+        ("garbage", "a.b.c".to_owned()),
+        ("long", format!("{first}.{}.{third}", "A".repeat(6_000))),
+    ];
+    for (what, place) in [("head", 3), ("claims", first.len() + 7), ("signature", genuine.len() - 9)] {
+        let mut bytes = genuine.to_owned().into_bytes();
         bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
-        bad.push((format!("byte {place}"), String::from_utf8(bytes).expect("ASCII")));
+        bad.push((what, String::from_utf8(bytes).expect("ASCII")));
     }
+    bad.into_iter().map(|(what, token)| (what.to_owned(), token)).collect()
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_token_is_401() {
+    let app = TestApp::start().await;
+    let genuine = token(&app).await;
+    let (head, claims) = (part(&genuine, 0), part(&genuine, 1));
+    let bad = [wrong_heads(&head, &claims), wrong_claims(&head, &claims), mangled(&genuine)].concat();
     let other = me(&app, "x").await;
     for (what, token) in bad {
         let answer = me(&app, &token).await;

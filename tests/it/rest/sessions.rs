@@ -249,3 +249,31 @@ async fn another_sites_page_changes_nothing_and_signs_nobody_in() {
     let ours = [("origin", "https://flow.example"), ("sec-fetch-site", "same-origin"), ("cookie", session.as_str())];
     app.call(Method::POST, "/api/auth/logout", None, &ours).await.ok();
 }
+
+/// Runs a sign-in that finds what `change` does half done; its answer, given once that is committed.
+pub async fn meanwhile(app: &TestApp, change: &str, sign_in: impl Future<Output = Answer>) -> Answer {
+    let pool = &app.database.pool;
+    let mut tx = pool.begin().await.expect("a transaction");
+    sqlx::query(change).execute(&mut *tx).await.expect("a change");
+    let commit = async {
+        let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+        eventually("the sign-in to wait", async || {
+            sqlx::query_scalar::<_, bool>(waiting).fetch_one(pool).await.expect("a look").then_some(())
+        })
+        .await;
+        tx.commit().await.expect("a commit");
+    };
+    tokio::join!(sign_in, commit).0
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_while_somebody_signs_in_with_it_opens_nothing() {
+    let app = TestApp::start().await;
+    app.account("dana").await;
+    let change = "update users set password_hash = password_hash || 'x' where username = 'dana'";
+    refused(&meanwhile(&app, change, log_in(&app, &[])).await, 401, "unauthorized");
+    let restore = "update users set password_hash = rtrim(password_hash, 'x') where username = 'dana'";
+    sqlx::query(restore).execute(&app.database.pool).await.expect("an update");
+    let gone = "update users set active = false where username = 'dana'";
+    refused(&meanwhile(&app, gone, log_in(&app, &[])).await, 401, "unauthorized");
+}
