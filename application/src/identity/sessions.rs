@@ -44,8 +44,8 @@ pub struct Origin {
     pub address: Option<String>,
 }
 
-/// What opened the door. It must still be so when the session is opened: a password or a key that is changed at the same
-/// moment opens nothing any more.
+/// What opened the door. It must still be so when the session is opened: a password or a key that is changed at the
+/// same moment opens nothing any more.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Proof {
     /// The password with this hash.

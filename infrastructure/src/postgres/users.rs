@@ -179,7 +179,8 @@ impl Users for PgUsers {
             .await
             .map_err(app_error)?
             .ok_or(AppError::NotFound("user"))?;
-        // A new password ends every session but the one its owner asks from, a withdrawn approval those of API credentials.
+        // A new password ends every session but the one its owner asks from, a withdrawn approval those of API
+        // credentials.
         if password_hash.is_some() || change.api_access_approved == Some(false) {
             sqlx::query(
                 "update sessions set revoked_at = now()

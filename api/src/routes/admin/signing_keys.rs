@@ -32,8 +32,8 @@ impl SigningKeysApi {
 
     /// Rotate the signing key
     ///
-    /// A new key signs from now on, on every node within 30 seconds. Nobody is signed out: tokens of the key before stay good
-    /// until they expire.
+    /// A new key signs from now on, on every node within 30 seconds. Nobody is signed out: tokens of the key before
+    /// stay good until they expire.
     #[oai(path = "/", method = "post", operation_id = "rotateSigningKey")]
     async fn rotate(
         &self,

@@ -44,8 +44,8 @@ impl From<ApiAccess> for ApiAccessView {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 struct Wanted {
-    /// What tokens made with the key may do: any but `settings` and `people`. Absent, it stays as it is; a first key may do
-    /// all that keys may.
+    /// What tokens made with the key may do: any but `settings` and `people`. Absent, it stays as it is; a first key
+    /// may do all that keys may.
     #[oai(validator(max_items = 20))]
     scopes: Option<Vec<Permission>>,
 }
