@@ -14,12 +14,16 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
+use application::identity::signing_keys::SigningKeys;
+use application::identity::social::SocialSignIn;
 use application::leads::Leads;
 use application::people::People;
 use application::projections::Projections;
+use application::time::Clock;
 use application::time_travel::TimeTravel;
 
 use crate::middleware::rate_limit::RateLimits;
+use crate::security::site::Site;
 
 /// The rooms behind the operations.
 pub struct App {
@@ -27,6 +31,12 @@ pub struct App {
     pub identity: Identity,
     /// Employees and tasks.
     pub people: People,
+    /// Signing in with others' word.
+    pub social: SocialSignIn,
+    /// What tokens are signed with.
+    pub signing_keys: Arc<dyn SigningKeys>,
+    /// Now.
+    pub clock: Arc<dyn Clock>,
     /// Flows.
     pub flows: Flows,
     /// What flows would have done.
@@ -57,6 +67,6 @@ pub struct App {
     pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
     pub limits: RateLimits,
-    /// Whether the session cookie is for HTTPS alone; true when the public address is.
-    pub secure_cookies: bool,
+    /// Where we are in browsers' eyes.
+    pub site: Site,
 }

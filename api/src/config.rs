@@ -23,6 +23,10 @@ use secret::{Given, GivenSecret};
 pub const SANDBOX_APP_SECRET: &str = "sandbox-app-secret";
 /// What it shows in the handshake of the webhook.
 pub const SANDBOX_VERIFY_TOKEN: &str = "sandbox-verify-token";
+/// Our app there.
+pub const SANDBOX_APP_ID: &str = "100000000000000";
+/// Our client at the Google of the sandbox.
+pub const SANDBOX_GOOGLE_CLIENT_ID: &str = "sandbox.apps.googleusercontent.com";
 
 /// Which parts of FlowBot a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,17 @@ pub struct MetaConfig {
     pub verify_token: Option<Secret<String>>,
 }
 
+/// Those who vouch for people. Facebook knows us as the app at Meta.
+#[derive(Debug, Clone)]
+pub struct SocialConfig {
+    /// Where Google's keys are, without a slash at its end.
+    pub google_url: String,
+    /// Our client at Google; without it nobody signs in with Google.
+    pub google_client_id: Option<String>,
+    /// Where Facebook's keys are, without a slash at its end.
+    pub facebook_url: String,
+}
+
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -82,6 +97,8 @@ pub struct Config {
     pub sandbox: bool,
     /// Meta.
     pub meta: MetaConfig,
+    /// Those who vouch for people.
+    pub social: SocialConfig,
     /// What to log, in the language of `RUST_LOG`.
     pub log: String,
     /// Where traces go; none means nowhere.
@@ -119,6 +136,7 @@ impl Config {
             roles: parse::roles(options.roles.variable("FLOWBOT_ROLES"))?,
             debug_key: options.debug_key.given(),
             meta: meta(options, sandbox, &here)?,
+            social: social(options, sandbox, &here)?,
             log: parse::log_filter(options.rust_log.variable("RUST_LOG"))?,
             otlp_endpoint: parse::http_url(options.otlp_endpoint.variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?,
             listen,
@@ -135,9 +153,27 @@ fn meta(options: &Options, sandbox: bool, here: &str) -> Result<MetaConfig, Conf
     Ok(MetaConfig {
         graph_url: graph_url.unwrap_or(usual),
         graph_version: parse::graph_version(options.meta_graph_version.variable("META_GRAPH_VERSION"))?,
-        app_id: options.meta_app_id.variable("META_APP_ID").text().map(str::to_owned),
+        app_id: options
+            .meta_app_id
+            .variable("META_APP_ID")
+            .text()
+            .or(sandbox.then_some(SANDBOX_APP_ID))
+            .map(str::to_owned),
         app_secret: options.meta_app_secret.given().or_else(|| played(SANDBOX_APP_SECRET)),
         verify_token: options.meta_verify_token.given().or_else(|| played(SANDBOX_VERIFY_TOKEN)),
+    })
+}
+
+/// In the sandbox Google and Facebook are played by this very process.
+fn social(options: &Options, sandbox: bool, here: &str) -> Result<SocialConfig, ConfigError> {
+    let google_url = parse::http_url(options.google_url.variable("GOOGLE_URL"))?;
+    let facebook_url = parse::http_url(options.facebook_url.variable("FACEBOOK_URL"))?;
+    let usual = |real: &str, name| if sandbox { format!("{here}/sandbox/{name}") } else { real.to_owned() };
+    let client_id = options.google_client_id.variable("GOOGLE_CLIENT_ID").text();
+    Ok(SocialConfig {
+        google_url: google_url.unwrap_or_else(|| usual("https://www.googleapis.com", "google")),
+        google_client_id: client_id.or(sandbox.then_some(SANDBOX_GOOGLE_CLIENT_ID)).map(str::to_owned),
+        facebook_url: facebook_url.unwrap_or_else(|| usual("https://limited.facebook.com", "facebook")),
     })
 }
 

@@ -119,7 +119,7 @@ impl From<AppError> for ApiError {
                 refusal.body.window_open = Some(false);
                 refusal
             }
-            AppError::Unavailable => Self::unavailable(message),
+            AppError::Unavailable | AppError::ProviderUnavailable(_) => Self::unavailable(message),
             AppError::Internal(source) => {
                 tracing::error!(error = %chain(&*source), "A request failed inside");
                 Self::internal()
@@ -202,6 +202,10 @@ statuses! {
     BareChange: 400 401 403 404 409 500 503;
     /// A sign-in.
     SignIn: 400 401 403 413 415 429 500 503;
+    /// A new key of one's own.
+    Rotate: 400 401 403 404 409 413 415 500 503;
+    /// A sign-in with somebody else's word for it.
+    SocialSignIn: 400 401 403 409 413 415 429 500 503;
     /// A trigger with an allowance.
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.

@@ -7,5 +7,6 @@ pub mod headers;
 pub mod idempotency;
 pub mod observe;
 pub mod panics;
+pub mod prolong;
 pub mod rate_limit;
 pub mod uniform_errors;

@@ -19,6 +19,7 @@ use crate::middleware::headers::secure;
 use crate::middleware::idempotency::Idempotent;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
+use crate::middleware::prolong::Prolong;
 use crate::middleware::uniform_errors::UniformErrors;
 use crate::routes::ndjson::NDJSON;
 use crate::routes::{Operations, operations};
@@ -77,6 +78,7 @@ fn layered(beside: Route) -> impl Endpoint<Output = Response> {
         .with(CatchPanic::new().with_handler(AnswerPanic))
         .with(UniformErrors(methods))
         .with(Idempotent)
+        .with(Prolong)
         .with(CookieJarManager::new())
         .map(|response| async move { secure(response) })
         .with(Observe)

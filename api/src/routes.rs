@@ -20,7 +20,7 @@ use poem_openapi::Tags;
 /// Groups of operations.
 #[derive(Tags)]
 pub enum Group {
-    /// Sign in, sign out, and exchange API credentials for a token.
+    /// Sign in, sign out, end sessions, and exchange API credentials for a token.
     #[oai(rename = "Auth & Identity")]
     Auth,
     /// Graphs people edit, versions that run, and the switch between them.
@@ -41,7 +41,7 @@ pub enum Group {
 
 /// Every operation. The order is the document's.
 pub type Operations = (
-    (auth::session::Sessions, auth::api_token::ApiTokens),
+    (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
@@ -51,6 +51,7 @@ pub type Operations = (
         admin::employees::EmployeesApi,
         admin::tasks::TasksApi,
         admin::projections::ProjectionsApi,
+        admin::signing_keys::SigningKeysApi,
     ),
     (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
@@ -59,7 +60,7 @@ pub type Operations = (
 /// Every operation, to be served or documented.
 pub const fn operations() -> Operations {
     (
-        (auth::session::Sessions, auth::api_token::ApiTokens),
+        (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
@@ -69,6 +70,7 @@ pub const fn operations() -> Operations {
             admin::employees::EmployeesApi,
             admin::tasks::TasksApi,
             admin::projections::ProjectionsApi,
+            admin::signing_keys::SigningKeysApi,
         ),
         (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),

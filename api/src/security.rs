@@ -1,12 +1,14 @@
 //! Who calls: the session cookie or a Bearer token. [`may::May`] is the argument of operations that need to know.
 
 pub mod may;
+pub mod site;
 
 use std::sync::Arc;
 
 use application::actor::Session;
+use application::identity::Holder;
+use application::identity::sessions::SessionKind;
 use domain::shared::ids::TenantId;
-use poem::http::{HeaderMap, header};
 use poem::web::headers::HeaderMapExt;
 use poem::web::headers::authorization::{Authorization, Bearer};
 use poem::{Request, Result};
@@ -17,6 +19,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::idempotency::RequestKey;
 use crate::middleware::observe::RequestId;
+use crate::middleware::prolong::Due;
 
 /// The session cookie.
 pub const COOKIE: &str = "wdf_token";
@@ -32,6 +35,8 @@ pub struct Caller {
     pub session: Session,
     /// What they showed.
     pub token: String,
+    /// What that was made for.
+    pub kind: SessionKind,
 }
 
 impl Caller {
@@ -46,14 +51,18 @@ impl Caller {
         let token = bearer.or_else(|| request.cookie().get(COOKIE).map(|it| it.value_str().to_owned()));
         let token = token.filter(|text| !text.is_empty());
         let token = token.ok_or_else(|| ApiError::unauthorized("sign in, or send a Bearer token"))?;
-        if by_cookie && !request.method().is_safe() && is_cross_origin(request.headers()) {
+        if by_cookie && !request.method().is_safe() && app.site.is_foreign(request.headers()) {
             return Err(ApiError::forbidden("cross_origin", "another site's page may not act for this session"));
         }
         let known = app.identity.session(&token).await?;
-        let (session, _) = known.ok_or_else(|| ApiError::unauthorized("the session or the token is not valid"))?;
+        let Holder { session, kind, is_due } =
+            known.ok_or_else(|| ApiError::unauthorized("the session or the token is not valid"))?;
+        if is_due && let Some(due) = request.data::<Due>() {
+            due.is(&token, by_cookie);
+        }
         let correlation = request.data::<RequestId>().map_or(session.correlation, |it| it.0);
         let idempotency_key = request.data::<RequestKey>().map(|it| it.0.clone());
-        Ok(Self { session: Session { correlation, idempotency_key, ..session }, token })
+        Ok(Self { session: Session { correlation, idempotency_key, ..session }, token, kind })
     }
 
     /// The session, in somebody else's account when an administrator asks for it.
@@ -75,17 +84,6 @@ impl Caller {
 /// The request came in past [`crate::openapi::routes`].
 pub fn app(request: &Request) -> Result<&Arc<App>, ApiError> {
     request.data::<Arc<App>>().ok_or_else(ApiError::internal)
-}
-
-/// Whether a browser says that a page of another site sent this.
-fn is_cross_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let origin = origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, host)| host);
-    match (origin, text(header::HOST)) {
-        (Some(origin), Some(host)) => !origin.eq_ignore_ascii_case(host),
-        _ => true,
-    }
 }
 
 /// Names the session schemes in the document.
@@ -122,29 +120,5 @@ pub const fn http(scheme: &'static str, format: Option<&'static str>, descriptio
         bearer_format: format,
         flows: None,
         openid_connect_url: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cross_origin(origin: Option<&'static str>) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, "flow.example:8080".parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-        }
-        is_cross_origin(&headers)
-    }
-
-    #[test]
-    fn only_our_own_pages_act_for_a_cookie() {
-        assert!(!cross_origin(None));
-        assert!(!cross_origin(Some("https://Flow.example:8080")));
-        for other in ["https://evil.example", "https://flow.example", "null", "https://flow.example:8080.evil.example"]
-        {
-            assert!(cross_origin(Some(other)), "{other}");
-        }
     }
 }

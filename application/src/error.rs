@@ -46,6 +46,9 @@ pub enum AppError {
     /// Try again later; nothing was stored.
     #[error("the database cannot be reached; try again")]
     Unavailable,
+    /// Try again later: somebody else's service does not answer. Nothing was stored.
+    #[error("{0} cannot be reached; try again")]
+    ProviderUnavailable(&'static str),
     /// Our fault; the source is logged, never sent.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -14,3 +14,4 @@ pub mod retention;
 pub mod sandbox;
 pub mod sealing;
 pub mod security;
+pub mod social;

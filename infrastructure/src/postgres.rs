@@ -13,6 +13,8 @@ pub mod migrations;
 pub mod personal_data;
 pub mod readers;
 pub mod sessions;
+pub mod signing_keys;
+pub mod social;
 pub mod tasks;
 pub mod ttl_cache;
 pub mod users;

@@ -8,6 +8,7 @@
 //!   `…0003`: takes effect, but the answer comes after 60 s. `…0004`: HTTP 500 without effect.
 //! - A template whose name ends in `_` and a six-digit code is refused with that code.
 //! - The bearer token `expired` is refused with 190.
+//! - Google and Facebook vouch for whom one likes: `POST /sandbox/google/tokens` and `facebook/tokens` with a `sub`.
 //! - What is no template fails with 131047 unless the customer wrote to the line within 24 hours.
 //!
 //! Webhooks are signed over their exact bytes and retried up to seven times. Everything is kept in memory.
@@ -17,6 +18,7 @@ mod meta_inbound;
 mod meta_numbers;
 mod meta_phones;
 mod meta_webhooks;
+mod social;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +39,7 @@ use self::meta_inbound::Writing;
 use self::meta_numbers::Behaviour;
 use self::meta_phones::{Phones, Shown};
 use self::meta_webhooks::{Notice, Parcel, Told};
+use self::social::SocialSandbox;
 use crate::http_client;
 
 const BODY_LIMIT: usize = 1 << 20;
@@ -54,6 +57,10 @@ pub struct SandboxConfig {
     pub webhook_url: String,
     /// How long before each status.
     pub status_delay_ms: u64,
+    /// Our app at Facebook.
+    pub app_id: String,
+    /// Our client at Google.
+    pub google_client_id: String,
 }
 
 /// The stand-in for Meta.
@@ -88,11 +95,13 @@ impl MetaSandbox {
 
     /// The routes, relative to where they are mounted.
     pub fn routes(self: Arc<Self>) -> impl IntoEndpoint {
-        Route::new()
+        let social = Arc::new(SocialSandbox::new(self.shared.config.clone()));
+        SocialSandbox::beside(Route::new())
             .at("/", get(help))
             .at("/graph/:version/:phone_number_id/messages", post(graph_messages))
             .at("/customers", get(customers))
             .at("/customers/:phone/messages", get(phone_shows).post(customer_writes))
+            .data(social)
             .data(self)
     }
 

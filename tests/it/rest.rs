@@ -1,5 +1,6 @@
 //! The REST operations as their callers see them.
 
+mod api_access;
 mod audit_entries;
 mod auth;
 mod conversations;
@@ -9,8 +10,11 @@ mod exports;
 mod flows;
 mod history;
 mod idempotency;
+mod jwt;
 mod leads;
 mod lines;
+mod sessions;
+mod social;
 mod tasks;
 mod tenants;
 mod time_travel;

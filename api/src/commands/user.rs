@@ -7,9 +7,9 @@ use application::identity::users::NewUser;
 use infrastructure::clock::{RandomIds, SystemClock};
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::sessions::PgSessions;
+use infrastructure::postgres::signing_keys::PgSigningKeys;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::security::api_key::ApiCredentials;
-use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use sqlx::PgPool;
 
@@ -25,11 +25,14 @@ pub async fn create(pool: &PgPool, config: &Config, new: config::NewUser) -> any
     let sessions = Arc::new(PgSessions::new(pool.clone()));
     let identity = Identity {
         users: Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions))),
+        clients: Arc::new(PgApiClients::new(pool.clone(), Arc::clone(&sessions))),
         sessions,
-        clients: Arc::new(PgApiClients { pool: pool.clone() }),
         passwords: Arc::new(Argon2Passwords),
         // Nothing is signed here.
-        tokens: Arc::new(JwtTokens { tokens: SessionTokens::new(&key), clock: clock.clone() }),
+        tokens: Arc::new(JwtTokens {
+            keys: Arc::new(PgSigningKeys::new(pool.clone(), key, None)),
+            clock: clock.clone(),
+        }),
         keys: Arc::new(HashedApiKeys),
         clock,
         ids: Arc::new(RandomIds),

@@ -17,6 +17,7 @@ use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
+use application::identity::social::SocialSignIn;
 use application::leads::Leads;
 use application::people::People;
 use application::time::{Clock, NewId};
@@ -33,6 +34,7 @@ use infrastructure::event_store::past::PgPast;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::sent_messages::PgSentMessages;
 use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
+use infrastructure::http_client;
 use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::Remembers;
@@ -49,13 +51,15 @@ use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::sessions::PgSessions;
+use infrastructure::postgres::signing_keys::PgSigningKeys;
+use infrastructure::postgres::social::PgSocialIdentities;
 use infrastructure::postgres::tasks::PgTasks;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
-use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
+use infrastructure::social::{HttpSocialProviders, SocialSettings};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -64,6 +68,10 @@ use crate::app::App;
 use crate::compose::workers::projections;
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
+use crate::security::site::Site;
+
+/// How long somebody who signs in waits for Google or Facebook.
+const PROVIDERS_MAX: Duration = Duration::from_secs(10);
 
 /// What a process is made of: the database, time, ids, the master key.
 pub struct Grounds {
@@ -148,6 +156,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     };
+    let former = config.former_secret_key.as_ref().map(|it| *it.expose());
+    let signing_keys = Arc::new(PgSigningKeys::new(pool.clone(), *key, former));
 
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
@@ -203,14 +213,17 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
+            clients: Arc::new(PgApiClients::new(pool.clone(), Arc::clone(&sessions))),
             sessions,
-            clients: Arc::new(PgApiClients { pool: pool.clone() }),
             passwords: Arc::new(Argon2Passwords),
-            tokens: Arc::new(JwtTokens { tokens: SessionTokens::new(key), clock: Arc::clone(&clock) }),
+            tokens: Arc::new(JwtTokens { keys: Arc::clone(&signing_keys), clock: Arc::clone(&clock) }),
             keys: Arc::new(HashedApiKeys),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         },
+        social: social(pool, config, &clock),
+        signing_keys,
+        clock: Arc::clone(&clock),
         what_if: WhatIf {
             reader: Arc::clone(&flow_reader),
             library: Arc::clone(&library),
@@ -248,7 +261,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         webhooks: Arc::new(webhooks),
         idempotency: Arc::new(PgIdempotency::new(pool.clone(), secrets.clone(), key)),
         limits,
-        secure_cookies: config.public_url.starts_with("https://"),
+        site: Site::new(&config.public_url),
     };
     Adapters {
         app,
@@ -263,4 +276,18 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         users,
         sealer,
     }
+}
+
+/// Signing in with Google and Facebook.
+fn social(pool: &PgPool, config: &Config, clock: &Arc<dyn Clock>) -> SocialSignIn {
+    let settings = SocialSettings {
+        google_url: config.social.google_url.clone(),
+        google_client_id: config.social.google_client_id.clone(),
+        facebook_url: config.social.facebook_url.clone(),
+        graph_url: format!("{}/{}", config.meta.graph_url, config.meta.graph_version),
+        facebook_app_id: config.meta.app_id.clone(),
+        facebook_app_secret: config.meta.app_secret.as_ref().map(|it| it.expose().clone()),
+    };
+    let providers = HttpSocialProviders::new(http_client::client(PROVIDERS_MAX), settings, Arc::clone(clock));
+    SocialSignIn { providers: Arc::new(providers), identities: Arc::new(PgSocialIdentities { pool: pool.clone() }) }
 }

@@ -88,7 +88,13 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     if config.sandbox {
         let secret = config.meta.app_secret.as_ref().map(|it| it.expose().clone()).unwrap_or_default();
         let webhook_url = format!("http://{}/api/webhook/whatsapp", listener.address);
-        let sandbox = SandboxConfig { app_secret: secret, webhook_url, status_delay_ms: SANDBOX_STATUS_DELAY_MS };
+        let sandbox = SandboxConfig {
+            app_secret: secret,
+            webhook_url,
+            status_delay_ms: SANDBOX_STATUS_DELAY_MS,
+            app_id: config.meta.app_id.clone().unwrap_or_default(),
+            google_client_id: config.social.google_client_id.clone().unwrap_or_default(),
+        };
         extra = extra.nest("/sandbox", Arc::new(MetaSandbox::new(sandbox)).routes());
     }
     let endpoint = if config.roles.api {

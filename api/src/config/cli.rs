@@ -218,6 +218,15 @@ pub struct Options {
     /// Token of the webhook's handshake
     #[arg(long, env = "META_VERIFY_TOKEN", global = true, hide_env_values = true)]
     pub meta_verify_token: Option<Secret<String>>,
+    /// Our client at Google; without it nobody signs in with Google
+    #[arg(long, env = "GOOGLE_CLIENT_ID", global = true)]
+    pub google_client_id: Option<String>,
+    /// Base address of Google's keys [default: https://www.googleapis.com]
+    #[arg(long, env = "GOOGLE_URL", global = true)]
+    pub google_url: Option<String>,
+    /// Base address of Facebook's keys [default: https://limited.facebook.com]
+    #[arg(long, env = "FACEBOOK_URL", global = true)]
+    pub facebook_url: Option<String>,
     /// What to log [default: info]
     #[arg(long, env = "RUST_LOG", global = true)]
     pub rust_log: Option<String>,

@@ -50,6 +50,12 @@ fn nothing_given_means_the_documented_defaults() {
         ("https://graph.facebook.com", "v23.0")
     );
     assert_eq!((config.admin_username.as_str(), config.log.as_str()), ("admin", "info"));
+    let social = &config.social;
+    assert_eq!(
+        (social.google_url.as_str(), social.facebook_url.as_str()),
+        ("https://www.googleapis.com", "https://limited.facebook.com")
+    );
+    assert!(social.google_client_id.is_none() && config.meta.app_id.is_none());
     assert!(config.database_url.is_none() && config.secret_key.is_none() && config.meta.app_secret.is_none());
 }
 
@@ -65,6 +71,9 @@ fn the_sandbox_plays_meta_at_our_own_address_unless_told_otherwise() {
     options.meta_app_secret = secret("own");
     let meta = config(&options).unwrap().meta;
     assert_eq!((meta.graph_url.as_str(), meta.app_secret.unwrap().expose().as_str()), ("http://localhost:1234", "own"));
+    let social = config(&options).unwrap().social;
+    assert_eq!(social.google_url, "http://127.0.0.1:9000/sandbox/google");
+    assert_eq!(social.google_client_id.as_deref(), Some(SANDBOX_GOOGLE_CLIENT_ID));
 }
 
 #[test]
@@ -74,6 +83,7 @@ fn malformed_values_are_refused_by_name() {
     assert!(refusal(|it| it.roles = Some("api,boss".into())).contains("\"boss\""));
     assert!(refusal(|it| it.public_url = Some("bot.example".into())).starts_with("FLOWBOT_PUBLIC_URL "));
     assert!(refusal(|it| it.meta_graph_url = Some("ftp://x".into())).starts_with("META_GRAPH_URL "));
+    assert!(refusal(|it| it.google_url = Some("google".into())).starts_with("GOOGLE_URL "));
     assert!(refusal(|it| it.meta_graph_version = Some("23".into())).starts_with("META_GRAPH_VERSION "));
     assert!(refusal(|it| it.admin_username = Some("a b".into())).starts_with("FLOWBOT_ADMIN_USERNAME "));
     assert!(refusal(|it| it.rust_log = Some("a=b=c".into())).starts_with("RUST_LOG "));

@@ -81,7 +81,8 @@ impl RateLimits {
         allowance.take(&(self.address(request), request.original_uri().path().to_owned()))
     }
 
-    fn address(&self, request: &Request) -> IpAddr {
+    /// The client's address; of IPv6 the network.
+    pub fn address(&self, request: &Request) -> IpAddr {
         let forwarded =
             request.headers().get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let last = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|text| text.trim().parse().ok());

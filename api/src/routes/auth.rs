@@ -2,3 +2,5 @@
 
 pub mod api_token;
 pub mod session;
+pub mod sessions;
+pub mod social;

@@ -7,7 +7,7 @@ use domain::shared::ids::UserId;
 
 use crate::actor::Session;
 use crate::error::{AppError, AppResult};
-use crate::identity::sessions::SessionKind;
+use crate::identity::sessions::{Origin, Proof};
 use crate::identity::{Identity, Issued};
 use crate::time::Stamp;
 
@@ -23,6 +23,8 @@ pub struct ApiAccess {
     pub client_id: Option<String>,
     /// The key; only when it was just made.
     pub api_key: Option<String>,
+    /// The key's beginning, once there is one.
+    pub key_prefix: Option<String>,
     /// Whether an administrator allowed its use.
     pub approved: bool,
     /// What its tokens may do.
@@ -38,6 +40,8 @@ pub struct ApiClient {
     pub user: UserId,
     /// The public half.
     pub client_id: String,
+    /// The key's beginning, which may be shown.
+    pub key_prefix: String,
     /// The key's hash.
     pub key_hash: String,
     /// What its tokens may do.
@@ -53,7 +57,7 @@ pub trait ApiClients: Send + Sync {
     async fn by_client_id(&self, client_id: &str) -> AppResult<Option<ApiClient>>;
     /// Credentials by their owner.
     async fn of(&self, user: UserId) -> AppResult<Option<ApiClient>>;
-    /// Makes or rotates credentials.
+    /// Makes or rotates credentials, and ends the tokens made with the key before.
     async fn save(&self, session: &Session, client: &ApiClient) -> AppResult<()>;
 }
 
@@ -62,7 +66,13 @@ impl Identity {
     ///
     /// # Errors
     /// They are wrong (401), or no administrator approved them (403).
-    pub async fn api_token(&self, client_id: &str, api_key: &str, ttl_sec: Option<u32>) -> AppResult<Issued> {
+    pub async fn api_token(
+        &self,
+        client_id: &str,
+        api_key: &str,
+        ttl_sec: Option<u32>,
+        origin: Origin,
+    ) -> AppResult<Issued> {
         let ttl = ttl_sec.unwrap_or(API_TOKEN_TTL_SEC);
         if !(60..=API_TOKEN_TTL_SEC_MAX).contains(&ttl) {
             return Err(AppError::invalid(format!("ttlSec is 60 to {API_TOKEN_TTL_SEC_MAX}")));
@@ -76,7 +86,7 @@ impl Identity {
         if !user.api_access_approved {
             return Err(AppError::Forbidden("API access awaits an administrator's approval".into()));
         }
-        self.issue(user, SessionKind::Api, TimeDelta::seconds(i64::from(ttl))).await
+        self.issue(user, Proof::Key(client.key_hash), TimeDelta::seconds(i64::from(ttl)), origin).await
     }
 
     /// The account's API credentials, without the key.
@@ -89,26 +99,47 @@ impl Identity {
         Ok(ApiAccess {
             client_id: client.as_ref().map(|it| it.client_id.clone()),
             api_key: None,
+            key_prefix: client.as_ref().map(|it| it.key_prefix.clone()).filter(|prefix| !prefix.is_empty()),
             approved: user.api_access_approved,
             scopes: client.as_ref().map_or_else(|| Permission::SCOPES.to_vec(), |it| it.scopes.clone()),
             rotated_at: client.map(|it| Stamp(it.rotated_at)),
         })
     }
 
-    /// Makes the account's API credentials, or a new key for them. The old key stops working.
+    /// Makes the account's API credentials, or a new key for them. The old key and the tokens made with it stop
+    /// working. Without `scopes`, those it had stay, and the first key may do all that keys may.
     ///
     /// # Errors
-    /// They cannot be stored.
-    pub async fn rotate_api_key(&self, session: &Session) -> AppResult<ApiAccess> {
+    /// A scope that no key may have, or they cannot be stored.
+    pub async fn rotate_api_key(&self, session: &Session, scopes: Option<Vec<Permission>>) -> AppResult<ApiAccess> {
+        let scopes = scopes.map(checked).transpose()?;
         let known = self.clients.of(UserId(session.tenant.0)).await?;
-        let (fresh_id, key, key_hash) = self.keys.make()?;
-        let (client_id, scopes) = match known {
+        let fresh = self.keys.make()?;
+        let (client_id, before) = match known {
             Some(client) => (client.client_id, client.scopes),
-            None => (fresh_id, Permission::SCOPES.to_vec()),
+            None => (fresh.client_id, Permission::SCOPES.to_vec()),
         };
-        let rotated_at = self.clock.now();
-        let client = ApiClient { user: UserId(session.tenant.0), client_id, key_hash, scopes, rotated_at };
+        let client = ApiClient {
+            user: UserId(session.tenant.0),
+            client_id,
+            key_prefix: fresh.prefix,
+            key_hash: fresh.hash,
+            scopes: scopes.unwrap_or(before),
+            rotated_at: self.clock.now(),
+        };
         self.clients.save(session, &client).await?;
-        Ok(ApiAccess { api_key: Some(key), ..self.api_access(session).await? })
+        Ok(ApiAccess { api_key: Some(fresh.key), ..self.api_access(session).await? })
     }
+}
+
+/// The scopes, each once.
+fn checked(wanted: Vec<Permission>) -> AppResult<Vec<Permission>> {
+    let known: Vec<&str> = Permission::SCOPES.iter().map(|scope| scope.as_str()).collect();
+    if let Some(other) = wanted.iter().find(|scope| !Permission::SCOPES.contains(scope)) {
+        return Err(AppError::invalid(format!("`{other}` is no scope of a key; there are {}", known.join(", "))));
+    }
+    if wanted.is_empty() {
+        return Err(AppError::invalid(format!("a key has at least one scope of {}", known.join(", "))));
+    }
+    Ok(Permission::SCOPES.iter().copied().filter(|scope| wanted.contains(scope)).collect())
 }

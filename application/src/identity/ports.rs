@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use domain::shared::ids::UserId;
+use domain::shared::ids::{TenantId, UserId};
 use uuid::Uuid;
 
 use crate::error::AppResult;
@@ -11,10 +11,14 @@ use crate::identity::sessions::SessionKind;
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
+    /// The token's own id.
+    pub id: Uuid,
     /// The session it stands for.
     pub session: Uuid,
     /// Whose.
     pub user: UserId,
+    /// The account they act in.
+    pub account: TenantId,
     /// Made for what.
     pub kind: SessionKind,
     /// Since when.
@@ -33,23 +37,34 @@ pub trait Passwords: Send + Sync {
 }
 
 /// Signed tokens (JWT, HS256).
+#[async_trait]
 pub trait Tokens: Send + Sync {
     /// Signs.
-    ///
-    /// # Errors
-    /// It cannot be signed.
-    fn sign(&self, claims: &Claims) -> AppResult<String>;
+    async fn sign(&self, claims: &Claims) -> AppResult<String>;
     /// What a genuine, unexpired token says.
-    fn read(&self, token: &str) -> Option<Claims>;
+    async fn read(&self, token: &str) -> AppResult<Option<Claims>>;
+}
+
+/// A fresh key with what is kept of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FreshKey {
+    /// A client id, for who has none yet.
+    pub client_id: String,
+    /// The key; shown once.
+    pub key: String,
+    /// Its beginning, which may be shown.
+    pub prefix: String,
+    /// Its hash.
+    pub hash: String,
 }
 
 /// API keys.
 pub trait ApiKeys: Send + Sync {
-    /// A fresh client id, key, and the key's hash.
+    /// A fresh key.
     ///
     /// # Errors
     /// The system gives no random bytes.
-    fn make(&self) -> AppResult<(String, String, String)>;
-    /// Whether the key belongs to the hash, in constant time.
+    fn make(&self) -> AppResult<FreshKey>;
+    /// Whether the key belongs to the hash, in constant time; takes as long without one.
     fn verify(&self, hash: Option<&str>, key: &str) -> bool;
 }

@@ -84,7 +84,7 @@ const RIGHTS: [Right; 6] = [
 /// What is changed of a person; absent parts stay as they are.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct UserChange {
-    /// 8 to 200 characters; ends every session of theirs.
+    /// 8 to 200 characters; ends every session of theirs but the one they ask from.
     pub password: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
@@ -180,7 +180,8 @@ pub trait Users: Send + Sync {
         password_hash: &str,
         at: DateTime<Utc>,
     ) -> AppResult<UserView>;
-    /// Changes a person; a new password ends their sessions. The last administrator stays one.
+    /// Changes a person; a new password ends their sessions, but for the one they ask from. The last administrator
+    /// stays one.
     async fn change(
         &self,
         session: &Session,

@@ -209,14 +209,16 @@ impl Users for PgUsers {
             .await
             .map_err(app_error)?
             .ok_or(AppError::NotFound("user"))?;
-        // A new password ends every session, a withdrawn approval those of API credentials.
+        // A new password ends every session but the one its owner asks from, a withdrawn approval those of API
+        // credentials.
         if password_hash.is_some() || change.api_access_approved == Some(false) {
             sqlx::query(
                 "update sessions set revoked_at = now()
-                  where user_id = $1 and revoked_at is null and ($2 or kind = 'api')",
+                  where user_id = $1 and revoked_at is null and ($2 or kind = 'api') and id is distinct from $3",
             )
             .bind(id.0)
             .bind(password_hash.is_some())
+            .bind((session.user == id).then_some(session.id))
             .execute(tx.conn())
             .await
             .map_err(app_error)?;
@@ -256,7 +258,7 @@ pub(super) async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
 }
 
 /// Needs [`lock_names`], in a statement of its own before: the check sees what was committed until then.
-async fn insert(
+pub(super) async fn insert(
     conn: &mut PgConnection,
     id: UserId,
     new: &NewUser,

@@ -109,6 +109,8 @@ pub(super) fn help() -> Value {
         "customerWrites": "POST customers/{phone}/messages?deliveries=1 with {phoneNumberId, text | buttonId+title | rowId+title | payload+title | type+media | raw, name}",
         "customerSees": "GET customers/{phone}/messages?phoneNumberId=",
         "customers": "GET customers",
+        "googleVouches": "POST google/tokens with {sub, email, emailVerified, name}; POST google/keys makes a new key",
+        "facebookVouches": "POST facebook/tokens with {sub, email, name}",
         "window": "What is no template fails with 131047 unless the customer wrote to the line within 24 hours.",
         "numbers": {
             "+15559 and a six-digit code (+15559131056)": "the request is refused with that code",

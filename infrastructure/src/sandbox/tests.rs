@@ -45,8 +45,13 @@ impl World {
         let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
         let base = format!("http://{address}");
         let seen = Arc::new(Hook::default());
-        let config =
-            SandboxConfig { app_secret: SECRET.to_owned(), webhook_url: format!("{base}/hook"), status_delay_ms: 1 };
+        let config = SandboxConfig {
+            app_secret: SECRET.to_owned(),
+            webhook_url: format!("{base}/hook"),
+            status_delay_ms: 1,
+            app_id: "app".to_owned(),
+            google_client_id: "client".to_owned(),
+        };
         let sandbox = Arc::new(MetaSandbox::new(config));
         let routes = Route::new().at("/hook", post(hook)).nest("/sandbox", sandbox.routes()).data(Arc::clone(&seen));
         tokio::spawn(async move { Server::new_with_acceptor(acceptor).run(routes).await });

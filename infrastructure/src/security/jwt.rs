@@ -1,18 +1,28 @@
-//! Session and API tokens: HS256 JWTs under a key derived from the master key.
+//! Session and API tokens: HS256 JWTs with keys of our own, each called by its `kid`.
+//!
+//! Of what a token says of itself nothing is believed before its signature fits: the algorithm and the type are
+//! fixed, and `kid` is looked up among the keys that are held, whatever text it is.
 
-use chrono::{DateTime, TimeDelta, Utc};
+pub mod keys;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use domain::shared::ids::{TenantId, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::security::derive_key;
+use crate::security::jwt::keys::KeySet;
 
 const ISSUER: &str = "flowbot";
-const KEY_LABEL: &str = "flowbot/jwt/v1";
+const ALGORITHM: &str = "HS256";
+const TYPE: &str = "JWT";
 
 /// How far another node's clock may be off, in seconds.
 const LEEWAY_SECONDS: i64 = 30;
+/// The longest text that is looked at; ours have about 500 bytes.
+const TOKEN_BYTES_MAX: usize = 4_096;
 
 /// What a token is good for; one kind is never taken for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,29 +34,7 @@ pub enum Audience {
     Api,
 }
 
-impl Audience {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Api => "api",
-        }
-    }
-}
-
-/// Who a token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
-    /// The person.
-    pub user: UserId,
-    /// The account they act in.
-    pub tenant: TenantId,
-    /// Their role, as the word on the wire.
-    pub role: String,
-    /// The session that can be revoked.
-    pub session: Uuid,
-}
-
-/// What a token says; every field is required.
+/// What a token says; every claim is required, and there are no others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
@@ -58,22 +46,37 @@ pub struct Claims {
     pub sub: UserId,
     /// The account.
     pub tid: TenantId,
-    /// The role.
-    pub role: String,
     /// The session.
     pub sid: Uuid,
     /// The token's own id.
     pub jti: Uuid,
     /// Issued at, in seconds since 1970.
     pub iat: i64,
+    /// Not good before, in seconds since 1970.
+    pub nbf: i64,
     /// Expires at, in seconds since 1970.
     pub exp: i64,
+}
+
+/// The head of a token: these members, and no others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    alg: String,
+    typ: String,
+    kid: String,
 }
 
 /// Why a token was not issued or not taken. Callers answer 401 to all of them alike.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Malformed, forged, of another algorithm, issuer or audience, or lacking a claim.
+    /// It does not begin as ours do.
+    #[error("the head of the token is none of ours")]
+    Head,
+    /// No key that is held is called so.
+    #[error("the token names no key of ours")]
+    Key,
+    /// Malformed, forged, of another issuer or audience, or lacking a claim.
     #[error("the token is not valid: {0}")]
     Invalid(#[from] jsonwebtoken::errors::Error),
     /// Its time is over.
@@ -84,134 +87,64 @@ pub enum TokenError {
     NotYetValid,
 }
 
-/// Issues and checks tokens. The algorithm is fixed, and time is the caller's.
-#[derive(Clone)]
-pub struct SessionTokens {
-    signing: EncodingKey,
-    checking: DecodingKey,
-}
-
-impl SessionTokens {
-    /// Tokens under the master key.
-    #[must_use]
-    pub fn new(master: &[u8; 32]) -> Self {
-        let key = derive_key(master, KEY_LABEL);
-        Self { signing: EncodingKey::from_secret(&key), checking: DecodingKey::from_secret(&key) }
-    }
-
-    /// A token `id` for `subject`, good from `now` for `lifetime`.
-    ///
-    /// # Errors
-    /// When it cannot be encoded.
-    pub fn issue(
-        &self,
-        audience: Audience,
-        subject: &Subject,
-        id: Uuid,
-        now: DateTime<Utc>,
-        lifetime: TimeDelta,
-    ) -> Result<String, TokenError> {
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: audience,
-            sub: subject.user,
-            tid: subject.tenant,
-            role: subject.role.clone(),
-            sid: subject.session,
-            jti: id,
-            iat: now.timestamp(),
-            exp: (now + lifetime).timestamp(),
-        };
-        Ok(encode(&Header::new(Algorithm::HS256), &claims, &self.signing)?)
-    }
-
-    /// What `token` says, if it was issued here for `audience` and is good at `now` (±30 s).
-    ///
-    /// # Errors
-    /// [`TokenError`] says why it is not taken.
-    pub fn verify(&self, audience: Audience, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
-        let claims = decode::<Claims>(token, &self.checking, &validation(audience))?.claims;
-        if now.timestamp() >= claims.exp.saturating_add(LEEWAY_SECONDS) {
-            return Err(TokenError::Expired);
-        }
-        if now.timestamp() < claims.iat.saturating_sub(LEEWAY_SECONDS) {
-            return Err(TokenError::NotYetValid);
-        }
-        Ok(claims)
+impl Claims {
+    /// What a token says that stands for this.
+    pub fn new(audience: Audience, sub: UserId, tid: TenantId, (sid, jti): (Uuid, Uuid), good: &Good) -> Self {
+        let iat = good.from.timestamp();
+        Self { iss: ISSUER.to_owned(), aud: audience, sub, tid, sid, jti, iat, nbf: iat, exp: good.until.timestamp() }
     }
 }
 
-fn validation(audience: Audience) -> Validation {
+/// When a token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Good {
+    /// Since when.
+    pub from: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
+/// Signs with the current key.
+///
+/// # Errors
+/// It cannot be encoded.
+pub fn issue(keys: &KeySet, claims: &Claims) -> Result<String, TokenError> {
+    let (kid, key) = keys.current();
+    let header = Header { typ: Some(TYPE.to_owned()), kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
+    Ok(encode(&header, claims, key)?)
+}
+
+/// What `token` says, if one of the keys signed it and it is good at `now` (±30 s).
+///
+/// # Errors
+/// [`TokenError`] says why it is not taken.
+pub fn read(keys: &KeySet, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+    let head = head(token).filter(|it| it.alg == ALGORITHM && it.typ == TYPE).ok_or(TokenError::Head)?;
+    let key = keys.get(&head.kid).ok_or(TokenError::Key)?;
+    let claims = decode::<Claims>(token, key, &validation())?.claims;
+    let now = now.timestamp();
+    if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
+        return Err(TokenError::Expired);
+    }
+    if now < claims.nbf.max(claims.iat).saturating_sub(LEEWAY_SECONDS) {
+        return Err(TokenError::NotYetValid);
+    }
+    Ok(claims)
+}
+
+fn head(token: &str) -> Option<Head> {
+    let (head, _) = token.split_once('.').filter(|_| token.len() <= TOKEN_BYTES_MAX)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head).ok()?).ok()
+}
+
+fn validation() -> Validation {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[ISSUER]);
-    validation.set_audience(&[audience.as_str()]);
-    validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-    validation.validate_exp = false; // against our own clock, in `verify`
+    validation.set_audience(&["session", "api"]);
+    validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+    validation.validate_exp = false; // against our own clock, in `read`
     validation
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    fn subject() -> Subject {
-        Subject {
-            user: UserId(Uuid::from_u128(1)),
-            tenant: TenantId(Uuid::from_u128(2)),
-            role: "admin".to_owned(),
-            session: Uuid::from_u128(3),
-        }
-    }
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-    }
-
-    fn issued() -> (SessionTokens, String) {
-        let tokens = SessionTokens::new(&[1; 32]);
-        let token =
-            tokens.issue(Audience::Session, &subject(), Uuid::from_u128(4), at(0), TimeDelta::minutes(15)).unwrap();
-        (tokens, token)
-    }
-
-    #[test]
-    fn a_token_comes_back_with_its_subject_while_it_lasts() {
-        let (tokens, token) = issued();
-        let claims = tokens.verify(Audience::Session, &token, at(929)).unwrap();
-        assert_eq!((claims.sub, claims.tid, claims.sid), (subject().user, subject().tenant, subject().session));
-        assert!(matches!(tokens.verify(Audience::Session, &token, at(930)), Err(TokenError::Expired)));
-        assert!(matches!(tokens.verify(Audience::Session, &token, at(-31)), Err(TokenError::NotYetValid)));
-    }
-
-    #[test]
-    fn other_audiences_keys_and_algorithms_are_refused() {
-        let (tokens, token) = issued();
-        assert!(tokens.verify(Audience::Api, &token, at(1)).is_err());
-        assert!(SessionTokens::new(&[2; 32]).verify(Audience::Session, &token, at(1)).is_err());
-        let body = token.split('.').nth(1).unwrap();
-        let none = format!("{}.{body}.", URL_SAFE_NO_PAD.encode(br#"{"alg":"none","typ":"JWT"}"#));
-        assert!(tokens.verify(Audience::Session, &none, at(1)).is_err());
-        let claims = tokens.verify(Audience::Session, &token, at(1)).unwrap();
-        let other = encode(&Header::new(Algorithm::HS512), &claims, &tokens.signing).unwrap();
-        assert!(tokens.verify(Audience::Session, &other, at(1)).is_err());
-    }
-
-    #[test]
-    fn every_claim_is_required_and_no_bit_can_be_changed() {
-        let (tokens, token) = issued();
-        let claims = serde_json::to_value(tokens.verify(Audience::Session, &token, at(1)).unwrap()).unwrap();
-        for name in ["iss", "aud", "sub", "tid", "role", "sid", "jti", "iat", "exp"] {
-            let mut lacking = claims.clone();
-            lacking.as_object_mut().unwrap().remove(name);
-            let token = encode(&Header::new(Algorithm::HS256), &lacking, &tokens.signing).unwrap();
-            assert!(tokens.verify(Audience::Session, &token, at(1)).is_err(), "{name} is missing");
-        }
-        for place in [0, token.len() / 2, token.len() - 10] {
-            let mut bytes = token.clone().into_bytes();
-            bytes[place] ^= 1;
-            assert!(tokens.verify(Audience::Session, &String::from_utf8(bytes).unwrap(), at(1)).is_err());
-        }
-    }
-}
+mod tests;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use application::error::{AppError, AppResult};
-use application::identity::ports::{ApiKeys, Claims, Passwords, Tokens};
+use application::identity::ports::{ApiKeys, Claims, FreshKey, Passwords, Tokens};
 use application::identity::sessions::SessionKind;
 use application::time::Clock;
 use async_trait::async_trait;
 use chrono::DateTime;
-use domain::shared::ids::TenantId;
 
-use crate::security::jwt::{Audience, SessionTokens, Subject};
+use crate::postgres::signing_keys::PgSigningKeys;
+use crate::security::jwt::{self, Audience, Good};
 use crate::security::{api_key, password};
 
 /// Argon2id passwords.
@@ -27,44 +27,44 @@ impl Passwords for Argon2Passwords {
     }
 }
 
-/// JWTs under the master key, by our clock.
+/// JWTs with keys under the master key, by our clock.
 pub struct JwtTokens {
-    /// Signs and checks.
-    pub tokens: SessionTokens,
+    /// The keys.
+    pub keys: Arc<PgSigningKeys>,
     /// Now.
     pub clock: Arc<dyn Clock>,
 }
 
+#[async_trait]
 impl Tokens for JwtTokens {
-    fn sign(&self, claims: &Claims) -> AppResult<String> {
+    async fn sign(&self, claims: &Claims) -> AppResult<String> {
         let audience = match claims.kind {
             SessionKind::Session => Audience::Session,
             SessionKind::Api => Audience::Api,
         };
-        // The role is looked up with the session at every request; the token's copy decides nothing.
-        let subject = Subject {
-            user: claims.user,
-            tenant: TenantId(claims.user.0),
-            role: "user".to_owned(),
-            session: claims.session,
-        };
-        let lifetime = claims.expires_at - claims.issued_at;
-        self.tokens.issue(audience, &subject, claims.session, claims.issued_at, lifetime).map_err(AppError::internal)
+        let good = Good { from: claims.issued_at, until: claims.expires_at };
+        let told = jwt::Claims::new(audience, claims.user, claims.account, (claims.session, claims.id), &good);
+        let keys = self.keys.set(self.clock.now()).await?;
+        jwt::issue(&keys, &told).map_err(AppError::internal)
     }
 
-    fn read(&self, token: &str) -> Option<Claims> {
+    async fn read(&self, token: &str) -> AppResult<Option<Claims>> {
         let now = self.clock.now();
-        let kinds = [(Audience::Session, SessionKind::Session), (Audience::Api, SessionKind::Api)];
-        kinds.into_iter().find_map(|(audience, kind)| {
-            let claims = self.tokens.verify(audience, token, now).ok()?;
+        let keys = self.keys.set(now).await?;
+        Ok(jwt::read(&keys, token, now).ok().and_then(|told| {
             Some(Claims {
-                session: claims.sid,
-                user: claims.sub,
-                kind,
-                issued_at: DateTime::from_timestamp(claims.iat, 0)?,
-                expires_at: DateTime::from_timestamp(claims.exp, 0)?,
+                id: told.jti,
+                session: told.sid,
+                user: told.sub,
+                account: told.tid,
+                kind: match told.aud {
+                    Audience::Session => SessionKind::Session,
+                    Audience::Api => SessionKind::Api,
+                },
+                issued_at: DateTime::from_timestamp(told.iat, 0)?,
+                expires_at: DateTime::from_timestamp(told.exp, 0)?,
             })
-        })
+        }))
     }
 }
 
@@ -72,13 +72,14 @@ impl Tokens for JwtTokens {
 pub struct HashedApiKeys;
 
 impl ApiKeys for HashedApiKeys {
-    fn make(&self) -> AppResult<(String, String, String)> {
+    fn make(&self) -> AppResult<FreshKey> {
         let credentials = api_key::ApiCredentials::generate().map_err(AppError::internal)?;
         let hash = api_key::hash(&credentials.secret_key);
-        Ok((credentials.client_id, credentials.secret_key, hash))
+        let prefix = api_key::prefix(&credentials.secret_key).to_owned();
+        Ok(FreshKey { client_id: credentials.client_id, key: credentials.secret_key, prefix, hash })
     }
 
     fn verify(&self, hash: Option<&str>, key: &str) -> bool {
-        hash.is_some_and(|hash| api_key::verify(key, hash))
+        api_key::verify_or_dummy(key, hash)
     }
 }

@@ -210,6 +210,7 @@ async fn every_operation_that_is_not_public_asks_who_calls() {
             "login",
             "receiveWhatsappWebhook",
             "sendLeadToFlow",
+            "socialLogin",
             "triggerFlow",
             "triggerFlowByQuery",
             "verifyWhatsappWebhook"

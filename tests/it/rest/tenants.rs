@@ -17,6 +17,7 @@ struct Things {
     user: String,
     employee: String,
     task: String,
+    session: String,
 }
 
 impl Things {
@@ -38,7 +39,9 @@ impl Things {
         let employee = app.employee(owner, "theirs", &["inbox"]).await.id;
         let task = json!({ "title": "Their task", "assigneeId": employee, "conversationId": conversation });
         let task = owner.post("/api/tasks", &task).await.ok()["id"].as_str().expect("an id").to_owned();
-        Self { flow, conversation, contact, user: owner.id.clone(), employee, task }
+        let sessions = owner.get("/api/auth/sessions").await.ok();
+        let session = sessions[0]["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, contact, user: owner.id.clone(), employee, task, session }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -57,6 +60,7 @@ impl Things {
             "/api/users/" => (self.user.as_str(), nobodys.as_str()),
             "/api/employees/" => (self.employee.as_str(), nobodys.as_str()),
             "/api/tasks/" => (self.task.as_str(), nobodys.as_str()),
+            "/api/auth/sessions/" => (self.session.as_str(), nobodys.as_str()),
             "/api/leads/" => (PHONE, NOBODYS_PHONE),
             other => panic!("this test must learn whose things {other} names"),
         };
@@ -76,7 +80,7 @@ fn body_of(operation: &str) -> Option<Value> {
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
         "whatIf" => Some(json!({ "limit": 1 })),
-        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" => None,
+        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" | "endSession" => None,
         reading => {
             let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
             let known = [

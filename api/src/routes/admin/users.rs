@@ -61,7 +61,7 @@ impl From<NewUserRequest> for NewUser {
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
 struct UserChangeRequest {
-    /// 8 to 200 characters; ends every session of theirs.
+    /// 8 to 200 characters; ends every session of theirs but the one they ask from.
     password: Option<String>,
     /// E-mail address.
     email: Option<String>,
@@ -146,7 +146,7 @@ impl UsersApi {
     /// Oneself, or any account's owner for an administrator. Everybody changes their own name, e-mail address and
     /// password, an owner the account's time zone as well; role and API approval are an administrator's to change. A
     /// field that is not the caller's to change refuses the whole change (403). A new password ends every session of
-    /// that person; the last administrator stays one (409).
+    /// that person, but for the one they ask from themselves; the last administrator stays one (409).
     #[oai(path = "/:id", method = "put", operation_id = "updateUser")]
     async fn update(
         &self,

@@ -13,6 +13,7 @@ use crate::error::{Failure, SignIn};
 use crate::middleware::rate_limit::SignInAllowance;
 use crate::routes::Group;
 use crate::routes::body::Body;
+use crate::security::site::ComesFrom;
 
 /// API credentials.
 #[derive(Object)]
@@ -60,11 +61,12 @@ impl ApiTokens {
     async fn exchange(
         &self,
         app: Data<&Arc<App>>,
+        from: ComesFrom,
         _limit: SignInAllowance,
         body: Body<Credentials>,
     ) -> Result<Json<ApiToken>, Failure<SignIn>> {
         let Credentials { client_id, api_key, ttl_sec } = body.0;
-        let issued = app.identity.api_token(&client_id, &api_key, ttl_sec).await?;
+        let issued = app.identity.api_token(&client_id, &api_key, ttl_sec, from.0).await?;
         Ok(Json(ApiToken {
             success: true,
             token_type: "Bearer".to_owned(),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use application::identity::SESSION_TTL;
+use application::identity::sessions::IDLE_MAX;
 use application::identity::users::UserView;
+use poem::Request;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object, OpenApi};
@@ -14,8 +15,8 @@ use crate::middleware::rate_limit::SignInAllowance;
 use crate::routes::Group;
 use crate::routes::answers::{DONE, Done};
 use crate::routes::body::Body;
-use crate::security::COOKIE;
 use crate::security::may::{Anyone, May};
+use crate::security::site::{OwnPage, cookie};
 
 /// Name and password.
 #[derive(Object)]
@@ -31,9 +32,9 @@ struct Login {
 
 /// Who is signed in.
 #[derive(Object)]
-struct Me {
+pub struct Me {
     /// The person.
-    user: UserView,
+    pub user: UserView,
 }
 
 #[derive(ApiResponse)]
@@ -42,7 +43,7 @@ enum LoggedIn {
     #[oai(status = 200)]
     Ok(
         Json<Me>,
-        /// `wdf_token`, HTTP-only, for 12 hours.
+        /// `wdf_token`, HTTP-only, for 12 hours from its last use and 30 days in all.
         #[oai(header = "Set-Cookie")]
         String,
     ),
@@ -60,24 +61,27 @@ enum LoggedOut {
     ),
 }
 
-/// Sessions.
-pub struct Sessions;
+/// Signing in and out.
+pub struct SignIns;
 
 #[OpenApi(prefix_path = "/auth", tag = "Group::Auth")]
-impl Sessions {
+impl SignIns {
     /// Sign in
     ///
     /// Checks name and password and sets the HTTP-only session cookie `wdf_token`, which every operation
-    /// takes. At most 10 attempts in 15 minutes from one address, successful ones included.
+    /// takes. The session ends 12 hours after its last use, at the latest after 30 days; while it is used, answers set
+    /// the cookie anew from time to time. At most 10 attempts in 15 minutes from one address, successful ones
+    /// included; another site's page may not sign anybody in.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         app: Data<&Arc<App>>,
+        page: OwnPage,
         _limit: SignInAllowance,
         body: Body<Login>,
     ) -> Result<LoggedIn, Failure<SignIn>> {
-        let issued = app.identity.log_in(&body.username, &body.password).await?;
-        let cookie = cookie(&issued.token, SESSION_TTL.num_seconds(), app.secure_cookies);
+        let issued = app.identity.log_in(&body.username, &body.password, page.from).await?;
+        let cookie = cookie(&issued.token, IDLE_MAX.num_seconds(), page.secure);
         Ok(LoggedIn::Ok(Json(Me { user: issued.user }), cookie))
     }
 
@@ -85,9 +89,14 @@ impl Sessions {
     ///
     /// Ends the session: the token in the cookie is refused from now on, wherever it was copied to.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, app: Data<&Arc<App>>, caller: May<Anyone>) -> Result<LoggedOut, Failure<Own>> {
+    async fn logout(
+        &self,
+        app: Data<&Arc<App>>,
+        request: &Request,
+        caller: May<Anyone>,
+    ) -> Result<LoggedOut, Failure<Own>> {
         app.identity.log_out(&caller.token).await?;
-        Ok(LoggedOut::Ok(DONE, cookie("", 0, app.secure_cookies)))
+        Ok(LoggedOut::Ok(DONE, cookie("", 0, app.site.is_secure(request.headers()))))
     }
 
     /// Who is signed in
@@ -98,9 +107,4 @@ impl Sessions {
     async fn me(&self, app: Data<&Arc<App>>, caller: May<Anyone>) -> Result<Json<Me>, Failure<Own>> {
         Ok(Json(Me { user: app.identity.me(&caller.session).await? }))
     }
-}
-
-fn cookie(token: &str, max_age_sec: i64, secure: bool) -> String {
-    let secure = if secure { "; Secure" } else { "" };
-    format!("{COOKIE}={token}; Path=/; Max-Age={max_age_sec}; HttpOnly; SameSite=Lax{secure}")
 }
