@@ -25,6 +25,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100400 "generations",
     20261122100500 "run_index",
     20261122100600 "tenant_log",
+    20261128090000 "access",
+    20261128120000 "leaving",
+    20261128120100 "employees",
+    20261128120200 "tasks",
+    20261128120300 "audit_log",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
