@@ -15,6 +15,8 @@ use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
 use application::projections::Projections;
+use application::templates::Templates;
+use application::templates::groups::TemplateGroups;
 use application::time_travel::TimeTravel;
 
 use crate::middleware::rate_limit::RateLimits;
@@ -35,6 +37,10 @@ pub struct App {
     pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// Templates.
+    pub templates: Arc<Templates>,
+    /// Groups of templates.
+    pub template_groups: Arc<TemplateGroups>,
     /// What happened.
     pub history: History,
     /// How things stood.

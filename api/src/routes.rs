@@ -13,6 +13,7 @@ pub mod leads;
 pub mod ndjson;
 pub mod paths;
 pub mod settings;
+pub mod templates;
 pub mod webhooks;
 
 use poem_openapi::Tags;
@@ -29,6 +30,9 @@ pub enum Group {
     Conversations,
     /// Customers of tomorrow: who they are and where they stand.
     Leads,
+    /// What may be sent at any time, once Meta agreed to it: written, submitted, followed, bundled in groups.
+    #[oai(rename = "Templates & Messaging")]
+    Templates,
     /// Lines the account sends on, and its API credentials.
     Settings,
     /// People and what they may do.
@@ -45,6 +49,7 @@ pub type Operations = (
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
+    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
     (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
@@ -58,6 +63,7 @@ pub const fn operations() -> Operations {
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
+        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (admin::users::UsersApi, admin::projections::ProjectionsApi),
         (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),

@@ -18,5 +18,6 @@ pub mod leads;
 pub mod log;
 pub mod page;
 pub mod projections;
+pub mod templates;
 pub mod time;
 pub mod time_travel;

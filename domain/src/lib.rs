@@ -12,4 +12,6 @@ pub mod flow;
 pub mod lead;
 pub mod personal;
 pub mod shared;
+pub mod template;
+pub mod template_group;
 pub mod upcast;

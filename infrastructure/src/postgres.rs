@@ -8,6 +8,7 @@ pub mod lines;
 pub mod migrations;
 pub mod personal_data;
 pub mod readers;
+pub mod template_accounts;
 pub mod ttl_cache;
 pub mod users;
 

@@ -9,6 +9,7 @@ mod history;
 mod idempotency;
 mod leads;
 mod lines;
+mod templates;
 mod tenants;
 mod time_travel;
 mod triggers;

@@ -7,6 +7,7 @@ use tests::flows::drawflow;
 use uuid::Uuid;
 
 const PHONE: &str = "+972501234567";
+const TEMPLATE: &str = "their_template";
 const NOBODYS_PHONE: &str = "+972509999999";
 
 /// What account B has, by the part of the path that names it.
@@ -15,6 +16,7 @@ struct Things {
     conversation: String,
     contact: String,
     user: String,
+    template: String,
 }
 
 impl Things {
@@ -33,7 +35,9 @@ impl Things {
         let row = owner.conversation_with(PHONE).await;
         let (conversation, contact) = (row["id"].as_str().expect("an id"), row["contactId"].as_str().expect("an id"));
         let (conversation, contact) = (conversation.to_owned(), contact.to_owned());
-        Self { flow, conversation, contact, user: owner.id.clone() }
+        let template = owner.submits(&tests::templates::hebrew(TEMPLATE)).await;
+        let template = template["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, contact, user: owner.id.clone(), template }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -45,7 +49,9 @@ impl Things {
         let (theirs, nobodys) = match start {
             "/api/flows/" | "/api/webhook/flow/" => (self.flow.as_str(), nobodys.as_str()),
             "/api/conversations/" => (self.conversation.as_str(), nobodys.as_str()),
-            "/api/audit/conversation/" | "/api/templates/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/audit/conversation/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/templates/" if rest.is_empty() => (TEMPLATE, "nobodys_template"),
+            "/api/templates/" => (self.template.as_str(), nobodys.as_str()),
             "/api/contacts/" => (self.contact.as_str(), nobodys.as_str()),
             // The installation's, not an account's: a test of its own shows who may.
             "/api/admin/projections/" => return None,
@@ -67,7 +73,7 @@ fn body_of(operation: &str) -> Option<Value> {
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
         "whatIf" => Some(json!({ "limit": 1 })),
-        "publishFlowVersion" | "deleteFlow" | "eraseContact" => None,
+        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteTemplate" => None,
         reading => {
             let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
             let known = ["getFlow", "listFlowVersions", "getConversation", "getUser", "getLead", "triggerFlowByQuery"];
@@ -91,6 +97,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
         "conversation_view",
         "message_view",
         "lead_view",
+        "template_view",
+        "template_group_view",
         "outbox",
         "contact_identifiers",
     ] {
