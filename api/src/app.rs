@@ -19,6 +19,8 @@ use application::identity::social::SocialSignIn;
 use application::leads::Leads;
 use application::people::People;
 use application::projections::Projections;
+use application::templates::Templates;
+use application::templates::groups::TemplateGroups;
 use application::time::Clock;
 use application::time_travel::TimeTravel;
 
@@ -49,6 +51,10 @@ pub struct App {
     pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// Templates.
+    pub templates: Arc<Templates>,
+    /// Groups of templates.
+    pub template_groups: Arc<TemplateGroups>,
     /// What happened.
     pub history: History,
     /// How things stood.

@@ -120,6 +120,9 @@ impl From<AppError> for ApiError {
                 refusal
             }
             AppError::Unavailable | AppError::ProviderUnavailable(_) => Self::unavailable(message),
+            AppError::Limited { wait_sec, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+                .with(header::RETRY_AFTER, wait_sec.to_string()),
+            AppError::Upstream { code, .. } => Self::new(StatusCode::BAD_GATEWAY, code, message),
             AppError::Internal(source) => {
                 tracing::error!(error = %chain(&*source), "A request failed inside");
                 Self::internal()
@@ -206,6 +209,10 @@ statuses! {
     Rotate: 400 401 403 404 409 413 415 500 503;
     /// A sign-in with somebody else's word for it.
     SocialSignIn: 400 401 403 409 413 415 429 500 503;
+    /// Something new that a provider has a say in.
+    Submission: 400 401 403 409 413 415 429 500 502 503;
+    /// A deletion that a provider has a say in.
+    Deletion: 400 401 403 404 409 413 415 429 500 502 503;
     /// A trigger with an allowance.
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
@@ -259,6 +266,7 @@ const fn describe(status: u16) -> &'static str {
         413 => "The body is larger than 1 MiB; 3 MiB for webhooks.",
         415 => "The body is not `application/json`.",
         429 => "Too many requests; `Retry-After` says how many seconds to wait.",
+        502 => "Meta refused it for a reason the request has no part in, or could not be reached.",
         503 => "The database cannot be reached and nothing was stored; `Retry-After` says when to try again.",
         _ => "Our fault; the request id in `X-Request-Id` finds it in the log.",
     }

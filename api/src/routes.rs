@@ -13,6 +13,7 @@ pub mod leads;
 pub mod ndjson;
 pub mod paths;
 pub mod settings;
+pub mod templates;
 pub mod webhooks;
 
 use poem_openapi::Tags;
@@ -29,6 +30,9 @@ pub enum Group {
     Conversations,
     /// Customers of tomorrow: who they are and where they stand.
     Leads,
+    /// What may be sent at any time, once Meta agreed to it: written, submitted, followed, bundled in groups.
+    #[oai(rename = "Templates & Messaging")]
+    Templates,
     /// Lines the account sends on, and its API credentials.
     Settings,
     /// People, what they may do, and what they ask each other to do; the installation's projections.
@@ -45,6 +49,7 @@ pub type Operations = (
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
+    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (
         admin::users::UsersApi,
@@ -64,6 +69,7 @@ pub const fn operations() -> Operations {
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
+        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (
             admin::users::UsersApi,

@@ -13,6 +13,7 @@ use domain::shared::provider_error::ProviderError;
 use serde_json::Value;
 
 use crate::error::AppResult;
+use crate::templates::hear::TemplateNews;
 
 /// A sending line with the credential to use it.
 #[derive(Clone)]
@@ -127,6 +128,8 @@ pub enum InboundItem {
         /// How it is known now.
         to: Address,
     },
+    /// News of a template.
+    Template(TemplateNews),
     /// Not for the message path: kept, with the reason.
     Parked {
         /// The line, where one is named.

@@ -11,8 +11,11 @@ use domain::lead::Lead;
 use domain::personal::Personal;
 use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
-use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId};
+use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId};
 use domain::shared::phone::Phone;
+use domain::template::Template;
+use domain::template::event::TemplateEvent;
+use domain::template_group::{Member, TemplateGroup};
 use serde::{Deserialize, Serialize};
 
 /// A message for the outbox.
@@ -40,6 +43,8 @@ pub enum Work {
     Timer { conversation: ConversationId, run_id: RunId, step: u32 },
     /// Change the lead of a contact.
     UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
+    /// Take a template into the group it was submitted for.
+    JoinGroup { group: TemplateGroupId, create_as: Option<String>, member: Member },
 }
 
 /// Something an event leads to.
@@ -73,6 +78,24 @@ impl Reacts for Flow {
 impl Reacts for Lead {
     fn effect(_: &StreamId, _: &Self, _: &Self::Event) -> Option<Effect> {
         None
+    }
+}
+
+impl Reacts for TemplateGroup {
+    fn effect(_: &StreamId, _: &Self, _: &Self::Event) -> Option<Effect> {
+        None
+    }
+}
+
+impl Reacts for Template {
+    /// A template joins its group once Meta took it.
+    fn effect(_: &StreamId, state: &Self, event: &TemplateEvent) -> Option<Effect> {
+        let TemplateEvent::Accepted { at, .. } = event else { return None };
+        let known = state.known()?;
+        let target = known.target_group.clone()?;
+        let member = Member { name: known.name.clone(), language: known.language.clone() };
+        let work = Work::JoinGroup { group: target.id, create_as: target.create_as, member };
+        Some(Effect::Later { work, run_at: *at, key: None })
     }
 }
 

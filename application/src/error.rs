@@ -6,6 +6,8 @@ use domain::flow::error::FlowError;
 use domain::flow::validation::Problem;
 use domain::lead::error::LeadError;
 use domain::task::TaskError;
+use domain::template::error::TemplateError;
+use domain::template_group::error::TemplateGroupError;
 
 use crate::commands::CommandError;
 
@@ -43,6 +45,22 @@ pub enum AppError {
     /// Nothing but a template may be sent.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,
+    /// Too much at once.
+    #[error("{message}")]
+    Limited {
+        /// In words.
+        message: String,
+        /// Seconds until it may be tried again.
+        wait_sec: u64,
+    },
+    /// A provider said no, or nothing.
+    #[error("{message}")]
+    Upstream {
+        /// A stable word.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
     /// Try again later; nothing was stored.
     #[error("the database cannot be reached; try again")]
     Unavailable,
@@ -128,6 +146,34 @@ impl From<TaskError> for AppError {
                 Self::invalid(error.to_string())
             }
             TaskError::Comments => Self::conflict("too_many_comments", &error),
+        }
+    }
+}
+
+impl From<TemplateError> for AppError {
+    fn from(error: TemplateError) -> Self {
+        match error {
+            TemplateError::NotFound => Self::NotFound("template"),
+            TemplateError::Invalid(problems) => {
+                Self::Invalid { message: format!("the template has {} problem(s)", problems.len()), problems }
+            }
+            TemplateError::Exists(_) => Self::conflict("template_exists", &error),
+            TemplateError::BeingSubmitted => Self::conflict("template_being_submitted", &error),
+            TemplateError::NameBlocked(_) => Self::conflict("template_name_blocked", &error),
+            TemplateError::Disabled => Self::conflict("template_disabled", &error),
+        }
+    }
+}
+
+impl From<TemplateGroupError> for AppError {
+    fn from(error: TemplateGroupError) -> Self {
+        match error {
+            TemplateGroupError::NotFound => Self::NotFound("template group"),
+            TemplateGroupError::Exists => Self::conflict("template_group_exists", &error),
+            TemplateGroupError::Name
+            | TemplateGroupError::Description
+            | TemplateGroupError::TooMany
+            | TemplateGroupError::Twice(_) => Self::invalid(error.to_string()),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::page::{Cursor, Page, PageRequest};
 use crate::time::Stamp;
 
 /// What may have a history.
-const AGGREGATES: [&str; 5] = ["conversation", "flow", "lead", "template", "appointment"];
+const AGGREGATES: [&str; 6] = ["conversation", "flow", "lead", "template", "template_group", "appointment"];
 /// Events a walk reads at a time; fewer when they are large.
 pub const WALK_PAGE: u32 = 2_000;
 

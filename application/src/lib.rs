@@ -19,5 +19,6 @@ pub mod log;
 pub mod page;
 pub mod people;
 pub mod projections;
+pub mod templates;
 pub mod time;
 pub mod time_travel;

@@ -14,4 +14,6 @@ pub mod lead;
 pub mod personal;
 pub mod shared;
 pub mod task;
+pub mod template;
+pub mod template_group;
 pub mod upcast;

@@ -67,6 +67,55 @@ macro_rules! string_enum {
     };
 }
 
+/// Words of a provider: those this build knows, and whatever it says one day, kept as it was told.
+macro_rules! open_words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+            /// A word this build does not know, in capitals, otherwise as it was told.
+            Other(String),
+        }
+
+        impl $name {
+            /// The words this build knows.
+            pub const KNOWN: &'static [&'static str] = &[$($text),+];
+
+            /// The word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self { $(Self::$variant => $text,)+ Self::Other(word) => word }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                let word = word.trim().to_uppercase();
+                match word.as_str() { $($text => Self::$variant,)+ _ => Self::Other(word) }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                Self::from(word.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                word.as_str().to_owned()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
 /// A plain struct of public fields that the API shows as it is: camelCase, nothing for what is absent.
 macro_rules! api_object {
     ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty),+ $(,)? }) => {

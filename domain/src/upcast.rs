@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::conversation::event::ConversationEvent;
 use crate::flow::event::FlowEvent;
 use crate::lead::event::LeadEvent;
+use crate::template::event::TemplateEvent;
+use crate::template_group::event::TemplateGroupEvent;
 
 /// How one version of an event becomes the next.
 struct Upcaster {
@@ -39,8 +41,9 @@ pub enum UpcastError {
 
 /// The version of an event's shape that this build writes.
 fn current(event_type: &str) -> Option<&'static str> {
-    let known = [FlowEvent::TAGS, ConversationEvent::TAGS, LeadEvent::TAGS].into_iter().flatten();
-    known.copied().find_map(|(tag, version)| (tag == event_type).then_some(version))
+    let all =
+        [FlowEvent::TAGS, ConversationEvent::TAGS, LeadEvent::TAGS, TemplateEvent::TAGS, TemplateGroupEvent::TAGS];
+    all.into_iter().flatten().copied().find_map(|(tag, version)| (tag == event_type).then_some(version))
 }
 
 /// Whether the event has today's shape as it is stored.

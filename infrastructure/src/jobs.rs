@@ -11,6 +11,7 @@ use application::conversations::runs::RunDecisions;
 use application::effects::Work;
 use application::error::{AppError, AppResult};
 use application::leads::Leads;
+use application::templates::groups::TemplateGroups;
 use domain::conversation::Conversation;
 use domain::flow::run::LeadChange;
 use domain::lead::command::LeadFacts;
@@ -45,6 +46,8 @@ pub struct Jobs {
     pub directory: Arc<dyn LineDirectory>,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// Groups of templates.
+    pub groups: Arc<TemplateGroups>,
     /// Wakes us.
     pub pokes: Arc<Pokes>,
 }
@@ -139,6 +142,10 @@ impl Jobs {
                     LeadFacts { profile_name: name, status, fields, add_tags, remove_tags, ..LeadFacts::default() };
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.leads.record(tenant, &cause, phone, facts, Along::default()).await.map(drop)
+            }
+            Work::JoinGroup { group, create_as, member } => {
+                let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
+                self.groups.join(tenant, group, create_as, member, &cause).await
             }
         }
     }

@@ -16,6 +16,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod social;
 pub mod tasks;
+pub mod template_accounts;
 pub mod ttl_cache;
 pub mod users;
 

@@ -7,6 +7,8 @@
 //! - `+1557…0001`: statuses arrive as read, delivered, sent. `…0002`: every webhook arrives twice.
 //!   `…0003`: takes effect, but the answer comes after 60 s. `…0004`: HTTP 500 without effect.
 //! - A template whose name ends in `_` and a six-digit code is refused with that code.
+//! - Submitting a template whose name ends in `_` and a seven-digit code is refused with that subcode.
+//! - `POST templates/{name}` approves, rejects, pauses, recategorises or changes a template, and Meta tells by webhook.
 //! - The bearer token `expired` is refused with 190.
 //! - Google and Facebook vouch for whom one likes: `POST /sandbox/google/tokens` and `facebook/tokens` with a `sub`.
 //! - What is no template fails with 131047 unless the customer wrote to the line within 24 hours.
@@ -17,6 +19,10 @@ mod meta_check;
 mod meta_inbound;
 mod meta_numbers;
 mod meta_phones;
+mod meta_template_check;
+mod meta_template_control;
+mod meta_template_routes;
+mod meta_templates;
 mod meta_webhooks;
 mod social;
 
@@ -38,6 +44,7 @@ use self::meta_check::{Outgoing, Refusal, Wish};
 use self::meta_inbound::Writing;
 use self::meta_numbers::Behaviour;
 use self::meta_phones::{Phones, Shown};
+use self::meta_templates::Templates;
 use self::meta_webhooks::{Notice, Parcel, Told};
 use self::social::SocialSandbox;
 use crate::http_client;
@@ -74,9 +81,15 @@ struct Shared {
     config: SandboxConfig,
     http: reqwest::Client,
     phones: Mutex<Phones>,
+    templates: Mutex<Templates>,
 }
 
 impl Shared {
+    /// The templates, as the phones.
+    fn templates(&self) -> MutexGuard<'_, Templates> {
+        self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The phones. A panic elsewhere leaves them usable: every change is complete in itself.
     fn phones(&self) -> MutexGuard<'_, Phones> {
         self.phones.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +100,7 @@ impl MetaSandbox {
     /// A sandbox with its background task, which ends with it. To be called within a tokio runtime.
     pub fn new(config: SandboxConfig) -> Self {
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
-        let shared = Arc::new(Shared { config, http, phones: Mutex::default() });
+        let shared = Arc::new(Shared { config, http, phones: Mutex::default(), templates: Mutex::default() });
         let (parcels, receiver) = mpsc::channel(QUEUED_PARCELS);
         tokio::spawn(meta_webhooks::run(Arc::clone(&shared), receiver));
         Self { shared, parcels }
@@ -96,9 +109,9 @@ impl MetaSandbox {
     /// The routes, relative to where they are mounted.
     pub fn routes(self: Arc<Self>) -> impl IntoEndpoint {
         let social = Arc::new(SocialSandbox::new(self.shared.config.clone()));
-        SocialSandbox::beside(Route::new())
+        meta_template_routes::add(SocialSandbox::beside(Route::new()))
             .at("/", get(help))
-            .at("/graph/:version/:phone_number_id/messages", post(graph_messages))
+            .at("/graph/:version/:node/messages", post(graph_messages))
             .at("/customers", get(customers))
             .at("/customers/:phone/messages", get(phone_shows).post(customer_writes))
             .data(social)
@@ -244,20 +257,27 @@ async fn graph_messages(
     body: Body,
     Data(sandbox): Data<&Arc<MetaSandbox>>,
 ) -> Response {
-    match take(sandbox, &line, headers, body).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-            Json(refusal.body(&new_wamid()[6..])).with_status(status).into_response()
-        }
-    }
+    take(sandbox, &line, headers, body).await.unwrap_or_else(|refusal| told(&refusal))
 }
 
-async fn take(sandbox: &MetaSandbox, line: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+/// A refusal as Graph tells it.
+fn told(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    Json(refusal.body(&new_wamid()[6..])).with_status(status).into_response()
+}
+
+/// Whether the request has a token, which is all that is asked of it.
+fn known(headers: &HeaderMap) -> Result<(), Refusal> {
+    let header = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let token = header.and_then(|it| it.strip_prefix("Bearer ").or_else(|| it.strip_prefix("OAuth ")));
     if token.is_none_or(|token| token.is_empty() || token == "expired") {
         return Err(Refusal::new(190, "no usable access token"));
     }
+    Ok(())
+}
+
+async fn take(sandbox: &MetaSandbox, line: &str, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    known(headers)?;
     let bytes = body.into_bytes_limit(BODY_LIMIT).await.map_err(|error| Refusal::new(100, error.to_string()))?;
     match meta_check::check(&bytes)? {
         Wish::Read { message_id } => {

@@ -8,6 +8,8 @@ use cqrs_es::DomainEvent;
 use domain::conversation::event::ConversationEvent;
 use domain::flow::event::FlowEvent;
 use domain::lead::event::LeadEvent;
+use domain::template::event::TemplateEvent;
+use domain::template_group::event::TemplateGroupEvent;
 use domain::upcast::upcast;
 use serde_json::Value;
 
@@ -63,6 +65,8 @@ fn every_version_of_every_event_is_read_as_its_golden_file_says() {
     let mut all = faults::<FlowEvent>("flow", FlowEvent::TAGS);
     all.extend(faults::<LeadEvent>("lead", LeadEvent::TAGS));
     all.extend(faults::<ConversationEvent>("conversation", ConversationEvent::TAGS));
+    all.extend(faults::<TemplateEvent>("template", TemplateEvent::TAGS));
+    all.extend(faults::<TemplateGroupEvent>("template_group", TemplateGroupEvent::TAGS));
     assert!(all.is_empty(), "{all:#?}");
 }
 

@@ -16,6 +16,7 @@ mod lines;
 mod sessions;
 mod social;
 mod tasks;
+mod templates;
 mod tenants;
 mod time_travel;
 mod triggers;

@@ -3,4 +3,5 @@
 mod handshake;
 mod inbound;
 mod statuses;
+mod templates;
 mod vendors;

@@ -42,6 +42,13 @@ pub fn status(wamid: &str, recipient: &str, status: &str, correlation: Option<&s
     }))
 }
 
+/// A webhook about a WhatsApp Business Account, told so many seconds ago.
+pub fn of_account(waba: &str, field: &str, value: &Value, ago: i64) -> Value {
+    let time = chrono::Utc::now().timestamp() - ago;
+    json!({ "object": "whatsapp_business_account",
+            "entry": [{ "id": waba, "time": time, "changes": [{ "field": field, "value": value }] }] })
+}
+
 fn now() -> String {
     chrono::Utc::now().timestamp().to_string()
 }

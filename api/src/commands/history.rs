@@ -13,6 +13,8 @@ use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
 use domain::shared::ids::StreamId;
+use domain::template::Template;
+use domain::template_group::TemplateGroup;
 use infrastructure::event_store::history::PgHistory;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::past::PgPast;
@@ -36,6 +38,8 @@ pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>, asked: HistoryArgs) -> anyh
             Scope::Stream { aggregate: "conversation", .. } => state_at::<Conversation>(&past, &stream, &at).await?,
             Scope::Stream { aggregate: "flow", .. } => state_at::<Flow>(&past, &stream, &at).await?,
             Scope::Stream { aggregate: "lead", .. } => state_at::<Lead>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate: "template", .. } => state_at::<Template>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate: "template_group", .. } => state_at::<TemplateGroup>(&past, &stream, &at).await?,
             Scope::Stream { aggregate, .. } => bail!("{aggregate} streams have no state to show"),
             Scope::Log(_) => bail!("a log has no state to show"),
         };

@@ -20,12 +20,18 @@ use application::identity::Identity;
 use application::identity::social::SocialSignIn;
 use application::leads::Leads;
 use application::people::People;
+use application::templates::Templates;
+use application::templates::groups::TemplateGroups;
+use application::templates::hear::TemplateHearing;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
 use async_trait::async_trait;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
+use domain::template::Template;
+use domain::template_group::TemplateGroup;
+use infrastructure::channels::whatsapp::templates::GraphTemplates;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::commands::{PgCommands, Pokes};
 use infrastructure::event_store::history::PgHistory;
@@ -50,10 +56,12 @@ use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
+use infrastructure::postgres::readers::templates::{PgTemplateGroupReader, PgTemplateReader};
 use infrastructure::postgres::sessions::PgSessions;
 use infrastructure::postgres::signing_keys::PgSigningKeys;
 use infrastructure::postgres::social::PgSocialIdentities;
 use infrastructure::postgres::tasks::PgTasks;
+use infrastructure::postgres::template_accounts::PgTemplateAccounts;
 use infrastructure::postgres::users::PgUsers;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
@@ -137,6 +145,10 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let lead_commands: Arc<dyn Commands<Lead>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
+    let template_commands: Arc<dyn Commands<Template>> =
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
+    let group_commands: Arc<dyn Commands<TemplateGroup>> =
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
@@ -172,6 +184,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         contacts: contacts.clone(),
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
+        templates: Arc::new(TemplateHearing { commands: Arc::clone(&template_commands), clock: Arc::clone(&clock) }),
     });
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let leads = Arc::new(Leads {
@@ -190,6 +203,37 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         pause: Arc::new(Sleep),
+    });
+    let template_accounts = Arc::new(PgTemplateAccounts::new(pool.clone(), *node));
+    let template_reader = Arc::new(PgTemplateReader { pool: pool.clone() });
+    let group_reader = Arc::new(PgTemplateGroupReader { pool: pool.clone() });
+    let templates = Arc::new(Templates {
+        commands: template_commands,
+        reader: template_reader.clone(),
+        groups: group_reader.clone(),
+        provider: Arc::new(GraphTemplates::new(
+            &config.meta.graph_url,
+            &config.meta.graph_version,
+            config.meta.app_id.clone(),
+            Arc::clone(&template_accounts),
+        )),
+        accounts: lines.clone(),
+        allowance: template_accounts.clone(),
+        gate: template_accounts,
+        past: past.clone(),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    });
+    let template_groups = Arc::new(TemplateGroups {
+        commands: group_commands,
+        reader: group_reader,
+        templates: template_reader,
+        catalogue: Arc::clone(&templates),
+        lines: lines.clone(),
+        past: past.clone(),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
     });
     let secret = |secret: &Option<crate::config::Secret<String>>| secret.as_ref().map(|it| it.expose().clone());
     let webhooks = WhatsAppIntake {
@@ -249,6 +293,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         },
         conversations,
         leads,
+        templates,
+        template_groups,
         history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
         past: TimeTravel {
             conversations: past.clone(),

@@ -6,6 +6,8 @@ use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::leads::views::LeadView;
+use application::templates::groups::GroupDocument;
+use application::templates::views::TemplateDocument;
 use infrastructure::channels::whatsapp::send::WhatsApp;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
@@ -36,6 +38,8 @@ pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
         Arc::new(DocumentProjection::<ConversationView>::new(Arc::clone(keys))),
         Arc::new(DocumentProjection::<MessageView>::new(Arc::clone(keys))),
         Arc::new(DocumentProjection::<LeadView>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<TemplateDocument>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<GroupDocument>::new(Arc::clone(keys))),
     ]
 }
 
@@ -98,6 +102,7 @@ pub async fn start(
             conversations: Arc::clone(&adapters.conversation_commands),
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
+            groups: Arc::clone(&adapters.app.template_groups),
             pokes: Arc::clone(&adapters.pokes),
         });
         tasks.spawn(jobs.run(stop.clone()));

@@ -165,7 +165,7 @@ impl Histories {
         Ok(answer(&app, request, Scope::Log(caller.in_account(account.0)?.tenant), asked).await?)
     }
 
-    /// List the events of a conversation, flow, lead, template or appointment
+    /// List the events of a conversation, flow, lead, template, template group or appointment
     ///
     /// One stream's events, oldest first, with who caused them and where they stand in the log. `version` and
     /// `payload` are as they were recorded. Of an erased contact, `erased` says so and `payload` is what is left.
@@ -177,7 +177,7 @@ impl Histories {
         app: Data<&Arc<App>>,
         caller: May<Reports>,
         request: &Request,
-        /// `conversation`, `flow`, `lead`, `template` or `appointment`.
+        /// `conversation`, `flow`, `lead`, `template`, `template_group` or `appointment`.
         aggregate: Path<String>,
         id: Path<Id>,
         /// Of this type; several with commas, or repeated.

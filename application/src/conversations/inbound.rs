@@ -18,6 +18,7 @@ use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::{Contacts, LineDirectory, LineFacts};
 use crate::conversations::runs::RunDecisions;
 use crate::error::AppResult;
+use crate::templates::hear::{TemplateHearing, TemplateNews};
 
 /// What became of one element of a webhook.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,8 @@ pub struct Inbound {
     pub lines: Arc<dyn LineDirectory>,
     /// Which message a status speaks of.
     pub sent: Arc<dyn SentMessages>,
+    /// What is told of templates.
+    pub templates: Arc<TemplateHearing>,
 }
 
 /// What we send along with a message to find it again: conversation and message.
@@ -68,11 +71,15 @@ impl Inbound {
     /// # Errors
     /// The database could not be reached; nothing took effect.
     pub async fn take(&self, item: InboundItem, trusted: &[String], cause: &Cause) -> AppResult<Taken> {
+        if let InboundItem::Template(told) = item {
+            return self.template(told, trusted, cause).await;
+        }
         let line = match &item {
             InboundItem::Message { phone_number_id, .. }
             | InboundItem::Status { phone_number_id, .. }
             | InboundItem::AddressChanged { phone_number_id, .. } => Some(phone_number_id.as_str()),
             InboundItem::Parked { phone_number_id, .. } => phone_number_id.as_deref(),
+            InboundItem::Template(_) => None,
         };
         let facts = match line {
             Some(id) if trusted.iter().any(|it| it == id) => self.lines.find(id).await?,
@@ -88,7 +95,25 @@ impl Inbound {
             InboundItem::Parked { reason, element, .. } => {
                 Ok(Taken::Parked { tenant: Some(facts.tenant), reason, element })
             }
+            item @ InboundItem::Template(_) => Ok(park_unrouted(item)),
         }
+    }
+
+    /// News of a template name no line, but a WhatsApp Business Account: they are for every account that has a line
+    /// there whose secret signed the webhook.
+    async fn template(&self, told: TemplateNews, trusted: &[String], cause: &Cause) -> AppResult<Taken> {
+        let mut tenants = Vec::new();
+        for line in trusted {
+            let facts = self.lines.find(line).await?.filter(|facts| facts.waba_id == told.waba_id);
+            tenants.extend(facts.map(|facts| facts.tenant).filter(|tenant| !tenants.contains(tenant)));
+        }
+        if tenants.is_empty() {
+            return Ok(park_unrouted(InboundItem::Template(told)));
+        }
+        for tenant in tenants {
+            self.templates.hear(tenant, &told, cause).await?;
+        }
+        Ok(Taken::Done)
     }
 
     async fn message(
@@ -183,7 +208,7 @@ impl Inbound {
 }
 
 /// Channels tell whole seconds: the instant lies inside that second, and not after now.
-fn refined(told: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(crate) fn refined(told: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     let whole = told.timestamp_subsec_nanos() == 0;
     let latest = if whole { told + TimeDelta::milliseconds(999) } else { told };
     latest.min(now)
@@ -208,6 +233,9 @@ fn park_unrouted(item: InboundItem) -> Taken {
         ),
         InboundItem::AddressChanged { phone_number_id, from, to } => {
             (format!("no account has the line {phone_number_id}"), serde_json::json!({ "from": from, "to": to }))
+        }
+        InboundItem::Template(told) => {
+            (format!("no account has a line in the WhatsApp Business Account {}", told.waba_id), told.element)
         }
     };
     Taken::Parked { tenant: None, reason, element }

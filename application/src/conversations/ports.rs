@@ -70,6 +70,8 @@ pub struct LineFacts {
     pub tenant: TenantId,
     /// Meta's id of the number.
     pub phone_number_id: String,
+    /// The WhatsApp Business Account it belongs to.
+    pub waba_id: String,
     /// The account's time zone.
     pub timezone: chrono_tz::Tz,
 }

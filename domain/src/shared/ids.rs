@@ -18,6 +18,10 @@ uuid_id! { /// A lead.
 LeadId }
 uuid_id! { /// A task.
 TaskId }
+uuid_id! { /// A template: one name in one language on one WhatsApp Business Account.
+TemplateId }
+uuid_id! { /// A group of templates that say the same.
+TemplateGroupId }
 
 /// The id of an event stream: `<tenant>/<id>`, so that no one can even address another tenant's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

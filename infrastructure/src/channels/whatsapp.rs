@@ -2,12 +2,14 @@
 
 pub mod errors;
 pub mod send;
+pub mod templates;
 pub mod webhook;
 
 mod body;
 mod change;
 mod message;
 mod sender;
+mod template_news;
 mod wire;
 
 #[cfg(test)]

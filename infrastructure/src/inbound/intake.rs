@@ -36,7 +36,13 @@ impl WebhookIntake for WhatsAppIntake {
             self.app_secret.as_deref().is_some_and(|secret| verify_sha256_header(secret.as_bytes(), body, signature));
         let mut trusted = Vec::new();
         let mut genuine = app_signed;
-        for line in webhook::lines(body) {
+        let mut named = webhook::named(body);
+        for account in named.business_accounts {
+            // News of templates are for the lines of their business account, each by its own secret.
+            let of_account = self.lines.of_business_account(&account).await.map_err(|_| Intake::Unavailable)?;
+            named.lines.extend(of_account);
+        }
+        for line in named.lines {
             // A line with a secret of its own is heard by that secret alone.
             let own = self.lines.app_secret(&line).await.map_err(|_| Intake::Unavailable)?;
             let signed = own.map_or(app_signed, |secret| verify_sha256_header(secret.as_bytes(), body, signature));

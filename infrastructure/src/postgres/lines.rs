@@ -8,6 +8,7 @@ use application::channels::Line;
 use application::channels::lines::{LineStore, LineView, NewLine};
 use application::conversations::ports::{LineDirectory, LineFacts};
 use application::error::{AppError, AppResult};
+use application::templates::accounts::{AccountDirectory, BusinessAccount};
 use application::time::Stamp;
 use async_trait::async_trait;
 use domain::shared::ids::TenantId;
@@ -78,7 +79,7 @@ impl PgLines {
     async fn line(&self, phone_number_id: &str) -> AppResult<Option<Arc<LineRow>>> {
         let load = async {
             sqlx::query(
-                "select l.tenant_id, l.phone_number_id, u.timezone, l.access_token_sealed, l.app_secret_sealed,
+                "select l.tenant_id, l.phone_number_id, l.waba_id, u.timezone, l.access_token_sealed, l.app_secret_sealed,
                         l.messages_per_second, l.pair_limit, l.stopped_at is not null as stopped
                    from whatsapp_lines l join users u on u.id = l.tenant_id
                   where l.phone_number_id = $1",
@@ -240,6 +241,11 @@ impl LineStore for PgLines {
         sealed.map(|sealed| self.unseal(row.facts.tenant, APP_SECRET, sealed)).transpose()
     }
 
+    async fn of_business_account(&self, waba_id: &str) -> AppResult<Vec<String>> {
+        let sql = "select phone_number_id from whatsapp_lines where waba_id = $1 order by phone_number_id";
+        sqlx::query_scalar(sql).bind(waba_id).fetch_all(&self.pool).await.map_err(app_error)
+    }
+
     async fn has_verify_token(&self, token: &str) -> AppResult<bool> {
         let load = async {
             let sql = "select tenant_id, verify_token_sealed from whatsapp_lines where verify_token_sealed is not null";
@@ -277,6 +283,24 @@ impl LineDirectory for PgLines {
             Some((phone_number_id,)) => self.find(&phone_number_id).await,
             None => Ok(None),
         }
+    }
+}
+
+#[async_trait]
+impl AccountDirectory for PgLines {
+    async fn of(&self, tenant: TenantId) -> AppResult<Vec<BusinessAccount>> {
+        let sql = "select waba_id, access_token_sealed from whatsapp_lines where tenant_id = $1
+                    order by is_primary desc, updated_at, phone_number_id";
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(sql).bind(tenant.0).fetch_all(&self.pool).await.map_err(app_error)?;
+        let mut accounts: Vec<BusinessAccount> = Vec::new();
+        for (waba_id, sealed) in rows {
+            if !accounts.iter().any(|account| account.waba_id == waba_id) {
+                let access_token = self.unseal(tenant, ACCESS_TOKEN, &sealed)?;
+                accounts.push(BusinessAccount { tenant, waba_id, access_token });
+            }
+        }
+        Ok(accounts)
     }
 }
 
@@ -368,7 +392,12 @@ fn line_row(row: &PgRow) -> sqlx::Result<LineRow> {
     let timezone = row.try_get::<&str, _>("timezone")?.parse().unwrap_or_default();
     let tenant = TenantId(row.try_get("tenant_id")?);
     Ok(LineRow {
-        facts: LineFacts { tenant, phone_number_id: row.try_get("phone_number_id")?, timezone },
+        facts: LineFacts {
+            tenant,
+            phone_number_id: row.try_get("phone_number_id")?,
+            waba_id: row.try_get("waba_id")?,
+            timezone,
+        },
         access_token_sealed: row.try_get("access_token_sealed")?,
         app_secret_sealed: row.try_get("app_secret_sealed")?,
         messages_per_second: rate(row)?,

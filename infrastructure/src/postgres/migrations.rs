@@ -25,6 +25,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100400 "generations",
     20261122100500 "run_index",
     20261122100600 "tenant_log",
+    20261128070000 "template_views",
+    20261128070100 "template_accounts",
     20261128090000 "access",
     20261128110000 "social_identities",
     20261128110100 "session_use",

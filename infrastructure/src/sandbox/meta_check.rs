@@ -13,6 +13,7 @@ pub(super) struct Refusal {
     /// The HTTP status.
     pub status: u16,
     code: i64,
+    subcode: Option<i64>,
     details: String,
 }
 
@@ -20,19 +21,29 @@ impl Refusal {
     /// The refusal with a code of the sandbox's table.
     pub(super) fn new(code: i64, details: impl Into<String>) -> Self {
         let (status, _) = meta_numbers::error(code).unwrap_or((400, ""));
-        Self { status, code, details: details.into() }
+        Self { status, code, subcode: None, details: details.into() }
+    }
+
+    /// The refusal with a code of the sandbox's table and the subcode that says which one it is.
+    pub(super) fn sub(code: i64, subcode: i64, details: impl Into<String>) -> Self {
+        Self { subcode: Some(subcode), ..Self::new(code, details) }
     }
 
     /// The body of the answer.
     pub(super) fn body(&self, trace: &str) -> Value {
         let message = meta_numbers::error(self.code).map_or("Error", |(_, message)| message);
-        json!({ "error": {
+        let mut body = json!({ "error": {
             "message": format!("(#{}) {message}", self.code),
             "type": "OAuthException",
             "code": self.code,
             "error_data": { "messaging_product": "whatsapp", "details": self.details },
             "fbtrace_id": trace,
-        }})
+        }});
+        if let Some(subcode) = self.subcode {
+            body["error"]["error_subcode"] = json!(subcode);
+            body["error"]["error_user_msg"] = json!(self.details);
+        }
+        body
     }
 }
 

@@ -120,6 +120,12 @@ pub(super) fn help() -> Value {
             "+1557…0003": "takes effect, but the answer comes after 60 s",
             "+1557…0004": "HTTP 500 without effect",
         },
+        "templateEdge": "GET, POST, DELETE graph/{version}/{waba_id}/message_templates; POST graph/{version}/{app}/uploads",
+        "templateNews": "POST templates/{name} with {event, title, reason, explanation, recommendation | category | correctCategory | quality | bodyText | gone, language, wabaId, quiet, deliveries}",
+        "templateElsewhere": "POST accounts/{waba_id}/templates with {name, language, category, status, components}",
+        "templateQuota": "POST accounts/{waba_id}/usage with {percent}",
+        "templatesThere": "GET templates",
+        "templateRefusals": "submitting a name that ends in _ and a seven-digit code (spring_2388293) is refused with that code",
         "templates": "a name that ends in _ and a six-digit code (spring_132015) is refused with that code",
         "codes": ERRORS.iter().map(|(code, _, message)| json!({ "code": code, "message": message })).collect::<Vec<_>>(),
     })

@@ -53,6 +53,13 @@ pub(super) fn of_line(line: &str, mut value: Value) -> Vec<u8> {
     ascii(&body.to_string())
 }
 
+/// The frame around what happened to a WhatsApp Business Account.
+pub(super) fn of_account(waba: &str, field: &str, value: &Value) -> Vec<u8> {
+    let body = json!({ "object": "whatsapp_business_account",
+        "entry": [{ "id": waba, "time": Utc::now().timestamp(), "changes": [{ "field": field, "value": value }] }] });
+    ascii(&body.to_string())
+}
+
 /// The webhook of a status.
 pub(super) fn of_status(told: &Told) -> Vec<u8> {
     let mut status = json!({ "id": told.wamid, "status": told.status.as_str(), "timestamp": seconds() });

@@ -7,6 +7,7 @@ use tests::flows::drawflow;
 use uuid::Uuid;
 
 const PHONE: &str = "+972501234567";
+const TEMPLATE: &str = "their_template";
 const NOBODYS_PHONE: &str = "+972509999999";
 
 /// What account B has, by the part of the path that names it.
@@ -18,6 +19,7 @@ struct Things {
     employee: String,
     task: String,
     session: String,
+    template: String,
 }
 
 impl Things {
@@ -41,7 +43,9 @@ impl Things {
         let task = owner.post("/api/tasks", &task).await.ok()["id"].as_str().expect("an id").to_owned();
         let sessions = owner.get("/api/auth/sessions").await.ok();
         let session = sessions[0]["id"].as_str().expect("an id").to_owned();
-        Self { flow, conversation, contact, user: owner.id.clone(), employee, task, session }
+        let template = owner.submits(&tests::templates::hebrew(TEMPLATE)).await;
+        let template = template["id"].as_str().expect("an id").to_owned();
+        Self { flow, conversation, contact, user: owner.id.clone(), employee, task, session, template }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -53,7 +57,9 @@ impl Things {
         let (theirs, nobodys) = match start {
             "/api/flows/" | "/api/webhook/flow/" => (self.flow.as_str(), nobodys.as_str()),
             "/api/conversations/" => (self.conversation.as_str(), nobodys.as_str()),
-            "/api/audit/conversation/" | "/api/templates/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/audit/conversation/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/templates/" if rest.is_empty() => (TEMPLATE, "nobodys_template"),
+            "/api/templates/" => (self.template.as_str(), nobodys.as_str()),
             "/api/contacts/" => (self.contact.as_str(), nobodys.as_str()),
             // The installation's, not an account's: a test of its own shows who may.
             "/api/admin/projections/" => return None,
@@ -80,7 +86,8 @@ fn body_of(operation: &str) -> Option<Value> {
         "updateLead" => Some(json!({ "status": "won" })),
         "triggerFlow" | "sendLeadToFlow" => Some(json!({ "phone": PHONE, "name": "x" })),
         "whatIf" => Some(json!({ "limit": 1 })),
-        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" | "endSession" => None,
+        "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" | "deleteTemplate"
+        | "endSession" => None,
         reading => {
             let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
             let known = [
@@ -115,6 +122,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
         "conversation_view",
         "message_view",
         "lead_view",
+        "template_view",
+        "template_group_view",
         "outbox",
         "contact_identifiers",
     ] {

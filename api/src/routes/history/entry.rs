@@ -14,9 +14,9 @@ use crate::routes::ndjson::Ndjson;
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
 pub struct EntryRow {
-    /// `conversation`, `flow`, `lead`, `template` or `appointment`.
+    /// `conversation`, `flow`, `lead`, `template`, `template_group` or `appointment`.
     aggregate: String,
-    /// The id of the conversation, flow, lead, template or appointment.
+    /// The id of the conversation, flow, lead, template, template group or appointment.
     id: String,
     /// Its number in the stream, from 1.
     sequence: i64,

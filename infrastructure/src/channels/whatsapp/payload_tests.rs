@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 use application::channels::InboundItem;
 use serde_json::Value;
 
-use super::webhook::{lines, parse};
+use super::webhook::{Named, named, parse};
 
 /// Every own payload and the items it becomes, in order. Files that all become `parked` are not listed one
 /// by one: those of accounts, templates, calls and groups are told by their name.
 const EXPECTED: &[(&str, &[&str])] = &[
     ("bad_no_entry", &["parked"]),
     ("bad_other_object", &["parked"]),
+    ("message_template_components_update", &["template order_ready he"]),
+    ("message_template_quality_update_yellow", &["template order_ready he"]),
+    ("message_template_status_update_approved", &["template order_ready he"]),
+    ("message_template_status_update_flagged", &["template order_ready he"]),
+    ("message_template_status_update_rejected", &["template order_ready he"]),
     ("msg_audio_forwarded", &["audio"]),
     ("msg_audio_voice", &["audio"]),
     ("msg_button", &["choice"]),
@@ -70,7 +75,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("value_errors", &["parked"]),
 ];
 
-const ALL_PARKED: [&str; 6] = ["account_", "automatic_", "business_", "calls_", "group_", "message_template_"];
+const ALL_PARKED: [&str; 5] = ["account_", "automatic_", "business_", "calls_", "group_"];
 
 fn told(item: &InboundItem) -> String {
     match item {
@@ -80,6 +85,7 @@ fn told(item: &InboundItem) -> String {
             None => format!("status {}", news.status),
         },
         InboundItem::AddressChanged { from, to, .. } => format!("address {from} -> {to}"),
+        InboundItem::Template(news) => format!("template {} {}", news.name, news.language),
         InboundItem::Parked { .. } => "parked".to_owned(),
     }
 }
@@ -145,8 +151,8 @@ fn correlation_name_and_line_come_through() {
         (Some("נועה"), Some("IL.7710000000000001"))
     );
     assert_eq!(message.text.as_deref(), Some("שלום, אפשר לקבוע תור?"));
-    assert_eq!(lines(&read("multi")), ["204815161623420"]);
-    assert_eq!(lines(&read("account_review_update_approved")), Vec::<String>::new());
+    assert_eq!(named(&read("multi")).lines, ["204815161623420"]);
+    assert_eq!(named(&read("account_review_update_approved")), Named::default());
 }
 
 #[test]
@@ -154,7 +160,7 @@ fn bytes_that_are_no_webhook_are_parked_whole() {
     let deep = "[".repeat(100_000);
     for body in [b"".as_slice(), b"{", b"null", b"7", b"[]", b"{}", b"\xff\xfe", b"{}{}", deep.as_bytes()] {
         assert_eq!(parse(body).iter().map(told).collect::<Vec<_>>(), ["parked"]);
-        assert!(lines(body).is_empty());
+        assert_eq!(named(body), Named::default());
     }
 }
 
@@ -200,7 +206,7 @@ fn every_shared_payload_is_accounted_for() {
         let items = parse(&body);
         let document: Value = serde_json::from_slice(&body).expect("JSON");
         assert!(items.len() >= elements_in(&document).max(1), "{name}: {items:?}");
-        let _ = lines(&body);
+        let _ = named(&body);
         for item in &items {
             if let InboundItem::Parked { reason, .. } = item {
                 println!("{name}: parked, {reason}");

@@ -107,7 +107,7 @@ fn unsendable(why: &str) -> SendError {
 }
 
 /// An error with its causes, without the address it was sent to.
-fn told(error: reqwest::Error) -> String {
+pub(super) fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

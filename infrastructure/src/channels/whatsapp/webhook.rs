@@ -2,11 +2,12 @@
 //! becomes an item of its own, so that one that cannot be understood never takes a neighbour with it.
 
 use application::channels::{InboundItem, StatusNews};
+use chrono::{DateTime, Utc};
 use domain::shared::delivery::DeliveryStatus;
 use domain::shared::nulls::without_nulls;
 use serde_json::{Map, Value};
 
-use super::{change, errors, message, sender, wire};
+use super::{change, errors, message, sender, template_news, wire};
 
 /// The `object` of every webhook of this platform.
 const OBJECT: &str = "whatsapp_business_account";
@@ -29,21 +30,37 @@ pub fn parse(body: &[u8]) -> Vec<InboundItem> {
     entries.iter().flat_map(of_entry).collect()
 }
 
-/// The ids of the lines a body names, each once: what the app secret is looked up by before anything in
-/// the body is trusted. Webhooks about an account or a template name none.
-pub fn lines(body: &[u8]) -> Vec<String> {
+/// What a body says it is about, before anything in it is trusted: what app secrets are looked up by.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    /// The ids of lines, each once.
+    pub lines: Vec<String>,
+    /// The ids of the WhatsApp Business Accounts that news of templates are about, each once. Such news name no line.
+    pub business_accounts: Vec<String>,
+}
+
+/// The lines and WhatsApp Business Accounts a body names. Webhooks about an account name neither.
+pub fn named(body: &[u8]) -> Named {
+    let mut found = Named::default();
     let Ok(document) = serde_json::from_slice::<Value>(body) else {
-        return Vec::new();
+        return found;
     };
-    let mut found = Vec::new();
+    let add = |list: &mut Vec<String>, id: Option<String>| list.extend(id.filter(|id| !list.contains(id)));
     for entry in wire::elements(document.get("entry")) {
         for change in wire::elements(entry.get("changes")) {
-            if let Some(line) = change.get("value").and_then(line_of).filter(|line| !found.contains(line)) {
-                found.push(line);
+            add(&mut found.lines, change.get("value").and_then(line_of));
+            if wire::text(change, &["field"]).is_some_and(|field| template_news::FIELDS.contains(&field.as_str())) {
+                add(&mut found.business_accounts, wire::text(entry, &["id"]));
             }
         }
     }
     found
+}
+
+/// Where a change stands: the WhatsApp Business Account, and when it happened.
+struct Entry {
+    id: Option<String>,
+    at: Option<DateTime<Utc>>,
 }
 
 fn of_entry(entry: &Value) -> Vec<InboundItem> {
@@ -51,10 +68,11 @@ fn of_entry(entry: &Value) -> Vec<InboundItem> {
     if changes.is_empty() {
         return vec![parked(None, "entry without changes", entry)];
     }
-    changes.iter().flat_map(of_change).collect()
+    let frame = Entry { id: wire::text(entry, &["id"]), at: wire::timestamp(entry, &["time"]) };
+    changes.iter().flat_map(|change| of_change(&frame, change)).collect()
 }
 
-fn of_change(change: &Value) -> Vec<InboundItem> {
+fn of_change(entry: &Entry, change: &Value) -> Vec<InboundItem> {
     let Some(Value::Object(value)) = change.get("value") else {
         return vec![parked(None, "change without a value", change)];
     };
@@ -63,6 +81,12 @@ fn of_change(change: &Value) -> Vec<InboundItem> {
     match field.as_deref() {
         None | Some("messages") => of_messages(line, value, change),
         Some("user_id_update") if value.contains_key("user_id_update") => of_user_id_updates(line, value),
+        Some(field) if template_news::FIELDS.contains(&field) => {
+            vec![match template_news::of_change(field, entry.id.clone(), entry.at, value) {
+                Ok(news) => InboundItem::Template(news),
+                Err(reason) => parked(line.as_deref(), reason, change),
+            }]
+        }
         Some(other) => of_other(other, line, value, change),
     }
 }

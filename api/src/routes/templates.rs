@@ -1,0 +1,4 @@
+//! `/api/templates`.
+
+pub mod catalogue;
+pub mod groups;
