@@ -14,6 +14,7 @@ use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::monitoring::Monitoring;
 use application::projections::Projections;
 use application::time_travel::TimeTravel;
 
@@ -39,6 +40,8 @@ pub struct App {
     pub history: History,
     /// How things stood.
     pub past: TimeTravel,
+    /// How deliveries stand.
+    pub monitoring: Monitoring,
     /// Sending lines.
     pub lines: Lines,
     /// Projections, for administrators.

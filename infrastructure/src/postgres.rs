@@ -3,11 +3,15 @@
 pub mod api_clients;
 pub mod audited;
 pub mod contacts;
+pub mod delivery;
 pub mod flow_library;
 pub mod idempotency;
+pub mod incidents;
+pub mod line_stops;
 pub mod lines;
 pub mod migrations;
 pub mod personal_data;
+pub mod queue_log;
 pub mod readers;
 pub mod sessions;
 pub mod ttl_cache;

@@ -17,6 +17,7 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::monitoring::Monitoring;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
 use async_trait::async_trait;
@@ -35,10 +36,12 @@ use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::contacts::PgContacts;
+use infrastructure::postgres::delivery::PgDeliveries;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
+use infrastructure::postgres::queue_log::PgQueueLog;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
@@ -147,6 +150,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         contacts: contacts.clone(),
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
+        stops: lines.clone(),
     });
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let leads = Arc::new(Leads {
@@ -181,8 +185,17 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let monitoring = Monitoring {
+        deliveries: Arc::new(PgDeliveries { pool: pool.clone(), keys: Arc::clone(&keys) }),
+        log: Arc::new(PgQueueLog { pool: pool.clone() }),
+        commands: Arc::clone(&conversation_commands),
+        stops: lines.clone(),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = App {
         erasure,
+        monitoring,
         proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),
