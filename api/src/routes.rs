@@ -35,7 +35,7 @@ pub enum Group {
     Admin,
     /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
     Audit,
-    /// What other systems call: Meta's webhook, and triggers that start flows.
+    /// What other systems call: Meta's webhook, and triggers that start flows; and how deliveries stand.
     Webhooks,
 }
 
@@ -49,6 +49,7 @@ pub type Operations = (
     (admin::users::UsersApi, admin::projections::ProjectionsApi),
     (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+    (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
 );
 
 /// Every operation, to be served or documented.
@@ -62,5 +63,6 @@ pub const fn operations() -> Operations {
         (admin::users::UsersApi, admin::projections::ProjectionsApi),
         (history::Histories, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+        (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
     )
 }

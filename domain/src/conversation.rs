@@ -203,7 +203,13 @@ impl Begun {
         if self.outbound.len() >= REMEMBERED_MESSAGES_MAX {
             self.outbound.remove(0);
         }
-        self.outbound.push(Outbound { id, status: DeliveryStatus::Queued, identified: false, retry: 0, failed_late: false });
+        self.outbound.push(Outbound {
+            id,
+            status: DeliveryStatus::Queued,
+            identified: false,
+            retry: 0,
+            failed_late: false,
+        });
         if author == Author::Flow {
             self.said.retain(|(_, said_at)| at - *said_at < LOOP_WINDOW);
             self.said.push((fingerprint(content), at));

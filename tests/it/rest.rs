@@ -2,6 +2,7 @@
 
 mod auth;
 mod conversations;
+mod delivery;
 mod errors;
 mod exports;
 mod flows;

@@ -47,21 +47,23 @@ fn of_row(row: &QueueRow, line: Option<LineState>) -> Prospect {
             Some(LineState::Running) | None => next("send", "it goes out at its turn", due),
         },
         QueueState::Claimed => next("send", "a sender has it: it leaves in a moment", due),
-        QueueState::InFlight => {
-            next("await_answer", "its request left; without an answer by then it is in doubt", due)
-        }
+        QueueState::InFlight => next("await_answer", "its request left; without an answer by then it is in doubt", due),
         QueueState::InDoubt => next(
             "await_status",
             "a status of the channel may settle it until then; otherwise it is sent once more and marked as a possible duplicate",
             due,
         ),
-        QueueState::Dead => next("retry_by_person", "nothing, until a person has it sent again; it is kept for 30 days", None),
+        QueueState::Dead => {
+            next("retry_by_person", "nothing, until a person has it sent again; it is kept for 30 days", None)
+        }
     }
 }
 
 fn of_status(status: Option<DeliveryStatus>) -> Prospect {
     match status {
-        Some(DeliveryStatus::Queued) => next("send", "it is about to be queued, or was just taken out of the queue", None),
+        Some(DeliveryStatus::Queued) => {
+            next("send", "it is about to be queued, or was just taken out of the queue", None)
+        }
         Some(DeliveryStatus::Sent) => next("await_status", "the channel has it and tells when it arrives", None),
         Some(DeliveryStatus::Delivered) => next("await_status", "it arrived; the channel tells when it is read", None),
         Some(DeliveryStatus::Failed) => next("retry_by_person", "nothing, until a person has it sent again", None),

@@ -121,12 +121,8 @@ pub struct QueueLogFilter {
 #[async_trait]
 pub trait QueueLog: Send + Sync {
     /// A page, the newest first.
-    async fn page(
-        &self,
-        tenant: TenantId,
-        filter: &QueueLogFilter,
-        page: &PageRequest,
-    ) -> AppResult<Page<QueueLogRow>>;
+    async fn page(&self, tenant: TenantId, filter: &QueueLogFilter, page: &PageRequest)
+    -> AppResult<Page<QueueLogRow>>;
 }
 
 #[cfg(test)]

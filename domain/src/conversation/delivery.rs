@@ -1,10 +1,10 @@
 //! What becomes of our messages: a lattice per message, and the run that may wait for it.
 
-use crate::conversation::{Conversation, Outbound};
 use crate::conversation::command::{DeliveryNews, Surroundings};
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::ConversationEvent;
+use crate::conversation::{Conversation, Outbound};
 use crate::flow::engine::Input;
 use crate::flow::run::WaitFor;
 use crate::shared::delivery::DeliveryStatus;

@@ -25,7 +25,9 @@ impl ErrorClass {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Transient => "passing: the message is tried again by itself, with growing pauses, up to eight times",
-            Self::Recipient => "this customer cannot be reached, or does not want to be: the same message will fail again",
+            Self::Recipient => {
+                "this customer cannot be reached, or does not want to be: the same message will fail again"
+            }
             Self::RecipientConditional => {
                 "this customer cannot be written to for now: outside the 24-hour window a template goes through, and a limit of the channel passes after a day"
             }

@@ -17,11 +17,7 @@ pub struct PgSentMessages {
 
 #[async_trait]
 impl SentMessages for PgSentMessages {
-    async fn find(
-        &self,
-        tenant: TenantId,
-        provider_message_id: &str,
-    ) -> AppResult<Option<Try>> {
+    async fn find(&self, tenant: TenantId, provider_message_id: &str) -> AppResult<Option<Try>> {
         let row = sqlx::query("select stream, reference from once where tenant_id = $1 and key = $2")
             .bind(tenant.0)
             .bind(hashed(&outbound_key(provider_message_id)))

@@ -113,11 +113,7 @@ pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, why: Back<
         Back::Refused { error, .. } => queue_log::said(error),
     };
     let query = sqlx::query(sql).bind(message.id).bind(message.token).bind(seconds).bind(counts).bind(words);
-    query
-        .bind(error.and_then(queue_log::code))
-        .bind(error.map(|error| error.class.as_str()))
-        .execute(pool)
-        .await?;
+    query.bind(error.and_then(queue_log::code)).bind(error.map(|error| error.class.as_str())).execute(pool).await?;
     Ok(())
 }
 

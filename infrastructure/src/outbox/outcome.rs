@@ -41,7 +41,9 @@ pub enum Verdict {
 pub fn judge(answer: Result<Accepted, SendError>, attempts: i32, resent: bool) -> Verdict {
     match answer {
         Ok(accepted) => Verdict::Sent(accepted),
-        Err(SendError::NotSent(error)) => Verdict::Again { after: backoff(attempts), line: false, error: not_sent(error) },
+        Err(SendError::NotSent(error)) => {
+            Verdict::Again { after: backoff(attempts), line: false, error: not_sent(error) }
+        }
         Err(SendError::InDoubt(error)) if resent => Verdict::Failed(unanswered(error)),
         Err(SendError::InDoubt(error)) => Verdict::InDoubt(error),
         Err(SendError::Refused { error, retry_after_ms }) => refused(error, retry_after_ms, attempts),

@@ -49,7 +49,8 @@ pub(crate) async fn meet(
 
 /// Closes the incident of a line that goes on.
 pub(crate) async fn close(conn: &mut PgConnection, line: &str, by: &str, how: &str) -> AppResult<()> {
-    let close = "update incidents set closed_at = now(), closed_by = $2, closed_how = $3 where line = $1 and closed_at is null";
+    let close =
+        "update incidents set closed_at = now(), closed_by = $2, closed_how = $3 where line = $1 and closed_at is null";
     sqlx::query(close).bind(line).bind(by).bind(how).execute(conn).await.map_err(app_error)?;
     Ok(())
 }

@@ -93,6 +93,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
         "lead_view",
         "outbox",
         "contact_identifiers",
+        "queue_log",
+        "incidents",
     ] {
         let statement = format!("select t::text from {table} t order by 1");
         let rows: Vec<String> = sqlx::query_scalar(&statement).fetch_all(&app.database.pool).await.expect("rows");
@@ -112,6 +114,8 @@ async fn other_accounts_things_are_not_there() {
         (row["messages"][1]["status"] == "read" && listed[0]["stats"]["read"] == 1).then_some(())
     })
     .await;
+    let path = format!("/api/conversations/{}", things.conversation);
+    let messages = owner.get(&path).await.ok()["messages"].clone();
     let before = kept(&app).await;
     let document = app.call(Method::GET, "/openapi.json", None, &[]).await.ok();
     let mut asked = 0;
@@ -136,8 +140,16 @@ async fn other_accounts_things_are_not_there() {
     let (foreign, unknown) = (outbound(&things.flow).await, outbound(&Uuid::new_v4().to_string()).await);
     super::refused(&foreign, 404, "not_found");
     assert_eq!(foreign.body, unknown.body);
+    let message = messages[1]["id"].as_str().expect("an id");
+    for action in ["audit", "retry"] {
+        let body = |id: &str| json!({ "action": action, "messageId": id });
+        let foreign = mallory.post("/api/monitor/delivery", &body(message)).await;
+        let unknown = mallory.post("/api/monitor/delivery", &body(&Uuid::new_v4().to_string())).await;
+        super::refused(&foreign, 404, "not_found");
+        assert_eq!(foreign.body, unknown.body, "{action}");
+    }
     assert_eq!(kept(&app).await, before, "nothing changed");
-    for list in ["flows", "conversations", "leads", "settings/whatsapp", "audit/events"] {
+    for list in ["flows", "conversations", "leads", "settings/whatsapp", "audit/events", "webhook/queue-logs"] {
         assert_eq!(mallory.get(&format!("/api/{list}")).await.ok(), json!([]), "{list}");
     }
 }
