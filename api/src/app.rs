@@ -17,6 +17,7 @@ use application::identity::Identity;
 use application::identity::signing_keys::SigningKeys;
 use application::identity::social::SocialSignIn;
 use application::leads::Leads;
+use application::monitoring::Monitoring;
 use application::people::People;
 use application::projections::Projections;
 use application::templates::Templates;
@@ -59,6 +60,8 @@ pub struct App {
     pub history: History,
     /// How things stood.
     pub past: TimeTravel,
+    /// How deliveries stand.
+    pub monitoring: Monitoring,
     /// Sending lines.
     pub lines: Lines,
     /// Projections, for administrators.

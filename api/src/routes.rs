@@ -39,7 +39,7 @@ pub enum Group {
     Admin,
     /// What happened, as it was recorded; proof that the log is as it was, and exports a stranger can check.
     Audit,
-    /// What other systems call: Meta's webhook, and triggers that start flows.
+    /// What other systems call: Meta's webhook, and triggers that start flows; and how deliveries stand.
     Webhooks,
 }
 
@@ -60,6 +60,7 @@ pub type Operations = (
     ),
     (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+    (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
 );
 
 /// Every operation, to be served or documented.
@@ -80,5 +81,6 @@ pub const fn operations() -> Operations {
         ),
         (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
+        (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
     )
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::shared::ids::{ConversationId, MessageId, StreamId};
+use domain::shared::provider_error::ProviderError;
 use uuid::Uuid;
 
 use crate::actor::Cause;
@@ -31,9 +32,47 @@ impl Once {
         Self { key: format!("{mark}:{aggregate_type}"), reference: REQUEST.to_owned() }
     }
 
-    /// One of our messages, by the channel's id.
-    pub fn outbound(provider_message_id: &str, message_id: MessageId) -> Self {
-        Self { key: outbound_key(provider_message_id), reference: message_id.to_string() }
+    /// A try of one of our messages, by the channel's id.
+    pub fn outbound(provider_message_id: &str, message: MessageId, retry: u32) -> Self {
+        Self { key: outbound_key(provider_message_id), reference: Try::numbered(&message.to_string(), retry) }
+    }
+}
+
+/// One try of one of our messages. Each is its own message to the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub message: MessageId,
+    /// 0 for the first, else the number of the retry.
+    pub retry: u32,
+}
+
+impl Try {
+    /// What we send along with it to find it again.
+    pub fn correlation(&self) -> String {
+        Self::numbered(&format!("{}.{}", self.conversation, self.message), self.retry)
+    }
+
+    /// Reads what [`Try::correlation`] wrote.
+    pub fn read(correlation: &str) -> Option<Self> {
+        let (conversation, rest) = correlation.split_once('.')?;
+        Self::of(conversation.parse().ok()?, rest)
+    }
+
+    /// Reads what a sent message's key refers to.
+    pub fn of(conversation: ConversationId, reference: &str) -> Option<Self> {
+        let (message, retry) = match reference.split_once('.') {
+            Some((message, retry)) => (message, retry.parse().ok()?),
+            None => (reference, 0),
+        };
+        Some(Self { conversation, message: message.parse().ok()?, retry })
+    }
+
+    /// The first try goes without a number, as all did before there were others.
+    fn numbered(message: &str, retry: u32) -> String {
+        if retry == 0 { message.to_owned() } else { format!("{message}.{retry}") }
     }
 }
 
@@ -59,10 +98,15 @@ pub enum Conclude {
         /// The lease.
         token: Uuid,
         /// Why.
-        error: String,
+        error: ProviderError,
     },
-    /// By the message, whoever holds it: the channel told us what became of it.
-    Told(MessageId),
+    /// By the message, whoever holds it: the channel told us what became of this try of it.
+    Told {
+        /// The message.
+        message: MessageId,
+        /// Which try.
+        retry: u32,
+    },
 }
 
 /// What one command brings along, written by the same statement as its events.
@@ -143,7 +187,7 @@ pub trait CatchUp: Send + Sync {
 /// Finds our message by the channel's id.
 #[async_trait]
 pub trait SentMessages: Send + Sync {
-    /// The conversation and the message.
+    /// Which try of which message has this id.
     ///
     /// # Errors
     /// It could not be read.
@@ -151,5 +195,29 @@ pub trait SentMessages: Send + Sync {
         &self,
         tenant: domain::shared::ids::TenantId,
         provider_message_id: &str,
-    ) -> Result<Option<(ConversationId, MessageId)>, crate::error::AppError>;
+    ) -> Result<Option<Try>, crate::error::AppError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_is_found_again_by_what_went_along_with_it() {
+        let of = |retry| Try {
+            conversation: ConversationId(Uuid::from_u128(1)),
+            message: MessageId(Uuid::from_u128(2)),
+            retry,
+        };
+        for retry in [0, 1, 12] {
+            assert_eq!(Try::read(&of(retry).correlation()), Some(of(retry)));
+            let key = Once::outbound("wamid.x", of(retry).message, retry);
+            assert_eq!(Try::of(of(retry).conversation, &key.reference), Some(of(retry)));
+        }
+        let first = format!("{}.{}", Uuid::from_u128(1), Uuid::from_u128(2));
+        assert_eq!(of(0).correlation(), first, "as it was before there were retries");
+        for strange in ["", "x", "a.b", &format!("{first}."), &format!("{first}.x"), &format!("{first}.1.2")] {
+            assert_eq!(Try::read(strange), None, "{strange}");
+        }
+    }
 }

@@ -27,6 +27,8 @@ pub struct Dispatch {
     pub bucket: String,
     /// The message.
     pub message_id: MessageId,
+    /// Which try: 0 for the first, else the number of the retry.
+    pub retry: u32,
     /// 0: a person or a flow in a conversation; 1: a broadcast, which yields to those.
     pub priority: i16,
     /// To whom.
@@ -108,7 +110,19 @@ impl Reacts for Conversation {
                     lane: conversation,
                     bucket: line.clone(),
                     message_id: *message_id,
+                    retry: 0,
                     priority: i16::from(*author == Author::System),
+                    recipient: to.clone(),
+                    content: content.clone(),
+                })))
+            }
+            ConversationEvent::MessageRetried { message_id, retry, content, line, to, .. } => {
+                Some(Effect::Send(Box::new(Dispatch {
+                    lane: conversation,
+                    bucket: line.clone(),
+                    message_id: *message_id,
+                    retry: *retry,
+                    priority: 0,
                     recipient: to.clone(),
                     content: content.clone(),
                 })))
@@ -136,6 +150,7 @@ impl Reacts for Conversation {
             | ConversationEvent::MessageDelivered { .. }
             | ConversationEvent::MessageRead { .. }
             | ConversationEvent::MessageFailed { .. }
+            | ConversationEvent::MessageFailedLate { .. }
             | ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunEnded { .. }

@@ -187,6 +187,9 @@ impl From<ConversationError> for AppError {
             ConversationError::ClaimedByAnother(_) | ConversationError::Claimed => Self::conflict("claimed", &error),
             ConversationError::Stale(_) => Self::conflict("stale_version", &error),
             ConversationError::Closed => Self::conflict("closed", &error),
+            ConversationError::MessageForgotten => Self::conflict("message_forgotten", &error),
+            ConversationError::MessageNotFailed(_) => Self::conflict("message_not_failed", &error),
+            ConversationError::MessageRetriedMeanwhile => Self::conflict("message_retried", &error),
             ConversationError::GraphNeeded { .. } => Self::internal(error),
         }
     }

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod leads;
 pub mod log;
+pub mod monitoring;
 pub mod page;
 pub mod people;
 pub mod projections;

@@ -1,7 +1,7 @@
 //! A conversation: one contact on one line, its messages, the flow that runs in it, the person who has it.
 //!
-//! Invariants: one run at a time; no run moves while a person has the conversation; a message's status
-//! only ever gets to know more.
+//! Invariants: one run at a time; no run moves while a person has the conversation; the status of one try of a
+//! message only ever gets to know more.
 
 pub mod command;
 pub mod decide;
@@ -12,6 +12,7 @@ pub mod flow_run;
 pub mod handling;
 pub mod personal;
 pub mod receive;
+pub mod retry;
 pub mod what_if;
 
 #[cfg(test)]
@@ -47,6 +48,12 @@ pub struct Outbound {
     pub status: DeliveryStatus,
     /// Whether the channel's id of it is known.
     pub identified: bool,
+    /// How often a person had it sent again.
+    #[serde(default)]
+    pub retry: u32,
+    /// Whether the channel called it failed after it had arrived.
+    #[serde(default)]
+    pub failed_late: bool,
 }
 
 /// A conversation that has begun.
@@ -164,6 +171,12 @@ impl Begun {
             }
             ConversationEvent::MessageRead { message_id, .. } => self.advance(message_id, DeliveryStatus::Read),
             ConversationEvent::MessageFailed { message_id, .. } => self.advance(message_id, DeliveryStatus::Failed),
+            ConversationEvent::MessageFailedLate { message_id, .. } => {
+                if let Some(message) = self.outbound.iter_mut().find(|it| it.id == message_id) {
+                    message.failed_late = true;
+                }
+            }
+            ConversationEvent::MessageRetried { message_id, retry, .. } => self.begin_again(message_id, retry),
             event @ (ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunWaiting { .. }
@@ -190,11 +203,24 @@ impl Begun {
         if self.outbound.len() >= REMEMBERED_MESSAGES_MAX {
             self.outbound.remove(0);
         }
-        self.outbound.push(Outbound { id, status: DeliveryStatus::Queued, identified: false });
+        self.outbound.push(Outbound {
+            id,
+            status: DeliveryStatus::Queued,
+            identified: false,
+            retry: 0,
+            failed_late: false,
+        });
         if author == Author::Flow {
             self.said.retain(|(_, said_at)| at - *said_at < LOOP_WINDOW);
             self.said.push((fingerprint(content), at));
             self.run_message = Some(id);
+        }
+    }
+
+    /// A new try begins where the first began; what the channel called the one before says nothing of it.
+    fn begin_again(&mut self, id: MessageId, retry: u32) {
+        if let Some(message) = self.outbound.iter_mut().find(|it| it.id == id) {
+            *message = Outbound { id, status: DeliveryStatus::Queued, identified: false, retry, failed_late: false };
         }
     }
 

@@ -6,4 +6,5 @@ pub mod departures;
 pub mod in_doubt;
 pub mod limits;
 pub mod outcome;
+pub mod queue_log;
 pub mod worker;

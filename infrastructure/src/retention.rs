@@ -12,13 +12,19 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 6] = [
+const RULES: [&str; 7] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
         select id from parked_elements where parked_at < now() - interval '90 days' limit 2000)",
-    "delete from outbox where id in (
-        select id from outbox where state = 4 and created_at < now() - interval '30 days' limit 2000)",
+    "with gone as (
+        delete from outbox where id in (
+            select id from outbox where state = 4 and created_at < now() - interval '30 days' limit 2000)
+        returning tenant_id, bucket, lane, message_id, retry, attempts, created_at)
+     insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, attempts, queued_at)
+     select tenant_id, bucket, lane, message_id, retry, 'expired', attempts, created_at from gone",
+    "delete from queue_log where id in (
+        select id from queue_log where at < now() - interval '30 days' limit 2000)",
     "delete from idempotency_keys where (tenant_id, key) in (
         select tenant_id, key from idempotency_keys where created_at < now() - interval '7 days' limit 2000)",
     "delete from once where (tenant_id, key) in (

@@ -2,5 +2,6 @@
 
 mod classes;
 mod doubt;
+mod incidents;
 mod lanes;
-mod stage;
+pub mod stage;

@@ -4,6 +4,7 @@ mod api_access;
 mod audit_entries;
 mod auth;
 mod conversations;
+mod delivery;
 mod employees;
 mod errors;
 mod exports;

@@ -19,6 +19,7 @@ use application::history::History;
 use application::identity::Identity;
 use application::identity::social::SocialSignIn;
 use application::leads::Leads;
+use application::monitoring::Monitoring;
 use application::people::People;
 use application::templates::Templates;
 use application::templates::groups::TemplateGroups;
@@ -47,11 +48,13 @@ use infrastructure::postgres::Remembers;
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::audit_entries::PgAuditEntries;
 use infrastructure::postgres::contacts::PgContacts;
+use infrastructure::postgres::delivery::PgDeliveries;
 use infrastructure::postgres::employees::PgEmployees;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
+use infrastructure::postgres::queue_log::PgQueueLog;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
@@ -185,6 +188,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
         templates: Arc::new(TemplateHearing { commands: Arc::clone(&template_commands), clock: Arc::clone(&clock) }),
+        stops: lines.clone(),
     });
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
     let leads = Arc::new(Leads {
@@ -250,10 +254,19 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let monitoring = Monitoring {
+        deliveries: Arc::new(PgDeliveries { pool: pool.clone(), keys: Arc::clone(&keys) }),
+        log: Arc::new(PgQueueLog { pool: pool.clone() }),
+        commands: Arc::clone(&conversation_commands),
+        stops: lines.clone(),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = App {
         erasure,
         people,
         entries: Entries { reader: Arc::new(PgAuditEntries { pool: pool.clone() }) },
+        monitoring,
         proofs: Arc::new(proofs),
         identity: Identity {
             users: users.clone(),

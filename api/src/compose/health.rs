@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use infrastructure::event_store::log_reader::horizon_age;
 use infrastructure::event_store::rebuild::listing;
+use infrastructure::postgres::incidents;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use poem::http::StatusCode;
 use poem::web::{Data, Json};
@@ -60,6 +61,9 @@ pub async fn prometheus(pool: Data<&PgPool>) -> String {
         && let Ok(age) = horizon_age(&mut connection).await
     {
         metrics::gauge!("es_horizon_age_seconds").set(age);
+    }
+    if let Ok(open) = incidents::open(pool.0).await {
+        metrics::gauge!("line_incidents_open").set(open as f64);
     }
     recorder().render()
 }

@@ -89,6 +89,7 @@ pub async fn start(
             pool: grounds.pool.clone(),
             channel: Arc::new(WhatsApp::new(http, &meta.graph_url, &meta.graph_version)),
             lines: adapters.lines.clone(),
+            stops: adapters.lines.clone(),
             directory: adapters.lines.clone(),
             decisions: Arc::clone(&adapters.decisions),
             pokes: Arc::clone(&adapters.pokes),

@@ -1,7 +1,9 @@
-//! What other systems call.
+//! What other systems call, and how what goes out to them stands.
 
+pub mod delivery;
 pub mod flow_credentials;
 pub mod flow_trigger;
 pub mod outbound;
 pub mod payload;
+pub mod queue_logs;
 pub mod whatsapp;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use domain::shared::ids::TenantId;
+use domain::shared::provider_error::ProviderError;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Session;
@@ -74,18 +76,29 @@ pub struct NewLine {
 pub trait LineStore: Send + Sync {
     /// The account's lines, the primary one first.
     async fn list(&self, tenant: TenantId) -> AppResult<Vec<LineView>>;
-    /// Saves a line. One that belongs to another account is a conflict. Lifts a stop.
+    /// Saves a line. One that belongs to another account is a conflict. Lifts a stop or a pause, and closes its incident.
     async fn save(&self, session: &Session, line: &NewLine, messages_per_second: u32) -> AppResult<LineView>;
     /// A line with its token opened, unless it is stopped.
     async fn open(&self, phone_number_id: &str) -> AppResult<Option<Line>>;
-    /// The account stops sending on a line until a person acts.
-    async fn stop(&self, phone_number_id: &str, reason: &str) -> AppResult<()>;
     /// The secret that signs webhooks of a line: its own, else `None` for the app's.
     async fn app_secret(&self, phone_number_id: &str) -> AppResult<Option<String>>;
     /// The lines of a WhatsApp Business Account, whoever has them.
     async fn of_business_account(&self, waba_id: &str) -> AppResult<Vec<String>>;
     /// Whether any line has this verify token.
     async fn has_verify_token(&self, token: &str) -> AppResult<bool>;
+}
+
+/// Lines that send nothing for a while; what waits for them stays in the queue.
+#[async_trait]
+pub trait LineStops: Send + Sync {
+    /// The line's account may not send: nothing goes out until a person acts. However many messages meet the error,
+    /// one incident a line is open. `seen_at` is when the channel said so: a line that was resumed or saved since
+    /// goes on.
+    async fn stop(&self, phone_number_id: &str, error: &ProviderError, seen_at: DateTime<Utc>) -> AppResult<()>;
+    /// A person holds a line of the account. One that is stopped already stays as it is.
+    async fn pause(&self, session: &Session, phone_number_id: &str) -> AppResult<()>;
+    /// A person lets a line go on, and closes its incident.
+    async fn resume(&self, session: &Session, phone_number_id: &str) -> AppResult<()>;
 }
 
 /// The lines of accounts.

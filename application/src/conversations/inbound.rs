@@ -7,13 +7,15 @@ use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, DeliveryNews, Participants, Surroundings};
 use domain::conversation::error::ConversationError;
 use domain::shared::channel::{Address, Channel};
-use domain::shared::ids::{ContactId, ConversationId, MessageId, StreamId};
+use domain::shared::ids::{ContactId, StreamId};
 use domain::shared::inbound::InboundMessage;
+use domain::shared::provider_error::ErrorClass;
 use serde_json::Value;
 
 use crate::actor::{Actor, Cause};
+use crate::channels::lines::LineStops;
 use crate::channels::{InboundItem, Sender, StatusNews};
-use crate::commands::{Along, CommandError, Commands, Conclude, Once, Reached, SentMessages};
+use crate::commands::{Along, CommandError, Commands, Conclude, Once, Reached, SentMessages, Try};
 use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::{Contacts, LineDirectory, LineFacts};
 use crate::conversations::runs::RunDecisions;
@@ -52,17 +54,8 @@ pub struct Inbound {
     pub sent: Arc<dyn SentMessages>,
     /// What is told of templates.
     pub templates: Arc<TemplateHearing>,
-}
-
-/// What we send along with a message to find it again: conversation and message.
-pub fn correlation(conversation: ConversationId, message: MessageId) -> String {
-    format!("{conversation}.{message}")
-}
-
-/// Reads what [`correlation`] wrote.
-pub fn read_correlation(text: &str) -> Option<(ConversationId, MessageId)> {
-    let (conversation, message) = text.split_once('.')?;
-    Some((conversation.parse().ok()?, message.parse().ok()?))
+    /// Stops a line whose account may not send.
+    pub stops: Arc<dyn LineStops>,
 }
 
 impl Inbound {
@@ -161,32 +154,39 @@ impl Inbound {
     }
 
     async fn status(&self, line: &LineFacts, news: StatusNews, cause: &Cause) -> AppResult<Taken> {
-        let told = news.correlation.as_deref().and_then(read_correlation);
+        let told = news.correlation.as_deref().and_then(Try::read);
         let found = match told {
             Some(found) => Some(found),
             None => self.sent.find(line.tenant, &news.provider_message_id).await?,
         };
-        let Some((conversation, message_id)) = found else {
+        let Some(found) = found else {
             return Ok(Taken::NotYet(format!("no message of ours has the id {}", news.provider_message_id)));
         };
         let along = Along {
             once: Vec::new(),
-            mark: vec![Once::outbound(&news.provider_message_id, message_id)],
-            conclude: told.map(|_| Conclude::Told(message_id)),
+            mark: vec![Once::outbound(&news.provider_message_id, found.message, found.retry)],
+            conclude: told.map(|it| Conclude::Told { message: it.message, retry: it.retry }),
         };
         let around = self.decisions.surroundings(line, None).await?;
         let news = DeliveryNews {
-            message_id,
+            message_id: found.message,
             status: news.status,
             provider_message_id: Some(news.provider_message_id),
             error: news.error,
             possible_duplicate: false,
+            retry: found.retry,
             at: refined(news.at, self.decisions.now()),
         };
         let cause = Cause { actor: Actor::Channel, ..cause.clone() };
-        let stream = StreamId::new(line.tenant, conversation.0);
+        let stream = StreamId::new(line.tenant, found.conversation.0);
+        let stop = news.error.clone().filter(|error| error.class == ErrorClass::Sender).map(|error| (error, news.at));
         let command = ConversationCommand::Delivery { news, around };
-        match self.decisions.run(&stream, &cause, command, along).await {
+        let taken = self.decisions.run(&stream, &cause, command, along).await;
+        // What was told before, and the same again days later, stops nothing.
+        if let (Some((error, at)), Ok(Reached { position: Some(_), .. })) = (stop, &taken) {
+            self.stops.stop(&line.phone_number_id, &error, at).await?;
+        }
+        match taken {
             Err(CommandError::Rule(ConversationError::NotFound)) => {
                 Ok(Taken::NotYet("the conversation it speaks of is not ours".to_owned()))
             }

@@ -79,6 +79,9 @@ pub struct MessageView {
     pub error: Option<MessageError>,
     /// True when it may have gone out twice: the first try stayed in doubt.
     pub possible_duplicate: bool,
+    /// How often a person had it sent again.
+    #[serde(default)]
+    pub retries: u32,
     /// Its place in the conversation.
     pub ordinal: i64,
 }
@@ -94,6 +97,7 @@ impl Document for MessageView {
         "conversation.message_delivered",
         "conversation.message_read",
         "conversation.message_failed",
+        "conversation.message_retried",
     ];
 
     fn key(recorded: &Recorded<ConversationEvent>) -> Option<String> {
@@ -104,9 +108,11 @@ impl Document for MessageView {
             | ConversationEvent::MessageSent { message_id, .. }
             | ConversationEvent::MessageDelivered { message_id, .. }
             | ConversationEvent::MessageRead { message_id, .. }
-            | ConversationEvent::MessageFailed { message_id, .. } => Some(message_id.to_string()),
+            | ConversationEvent::MessageFailed { message_id, .. }
+            | ConversationEvent::MessageRetried { message_id, .. } => Some(message_id.to_string()),
             ConversationEvent::Started { .. }
             | ConversationEvent::ContactChanged { .. }
+            | ConversationEvent::MessageFailedLate { .. }
             | ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunWaiting { .. }
@@ -166,6 +172,12 @@ impl Document for MessageView {
                     title: error.title.clone(),
                     details: error.details.clone(),
                 });
+            }
+            // A new try: what became of the one before is in the history.
+            ConversationEvent::MessageRetried { retry, at, .. } => {
+                self.status = DeliveryStatus::Queued.to_string();
+                self.status_at = StatusTimes { queued: Some(Stamp(*at)), ..StatusTimes::default() };
+                (self.error, self.provider_message_id, self.retries) = (None, None, *retry);
             }
             _ => {}
         }

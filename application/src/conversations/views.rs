@@ -138,6 +138,8 @@ impl Document for ConversationView {
             ConversationEvent::MessageFailed { .. } | ConversationEvent::MessageHeldBack { .. } => {
                 self.count(|counts| counts.failed += 1);
             }
+            // A new try of a message that is counted already.
+            ConversationEvent::MessageRetried { .. } | ConversationEvent::MessageFailedLate { .. } => {}
             ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunWaiting { .. }

@@ -129,6 +129,8 @@ pub struct DeliveryNews {
     pub error: Option<ProviderError>,
     /// It went out twice.
     pub possible_duplicate: bool,
+    /// Which try it speaks of: 0 for the first, else the number of the retry.
+    pub retry: u32,
     /// By the clock of who tells it.
     pub at: DateTime<Utc>,
 }
@@ -191,6 +193,19 @@ pub enum ConversationCommand {
         /// The message's id.
         message_id: MessageId,
         /// What.
+        content: OutboundContent,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// A person has a message that failed sent again.
+    Retry {
+        /// Who.
+        by: UserId,
+        /// The message.
+        message_id: MessageId,
+        /// How often that was done before, as the person saw it; another number is a lost race.
+        retries: u32,
+        /// What it says.
         content: OutboundContent,
         /// Now.
         at: DateTime<Utc>,

@@ -21,6 +21,7 @@ impl Decide for Conversation {
                 ConversationCommand::Receive { .. }
                 | ConversationCommand::StartRun { .. }
                 | ConversationCommand::Reply { .. }
+                | ConversationCommand::Retry { .. }
                 | ConversationCommand::Handle { .. }
                 | ConversationCommand::ChangeAddress { .. } => Err(ConversationError::ContactErased),
             };
@@ -36,6 +37,9 @@ impl Decide for Conversation {
             ConversationCommand::Delivery { news, around } => self.record_delivery(news, &around),
             ConversationCommand::Reply { by, message_id, content, at } => {
                 self.begun()?.reply(by, message_id, content, at)
+            }
+            ConversationCommand::Retry { by, message_id, retries, content, at } => {
+                self.begun()?.retry(by, message_id, retries, content, at)
             }
             ConversationCommand::Handle { handling, by, expected_version, at } => {
                 self.begun()?.handle(handling, by, expected_version, at)

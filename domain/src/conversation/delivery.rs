@@ -1,10 +1,10 @@
 //! What becomes of our messages: a lattice per message, and the run that may wait for it.
 
-use crate::conversation::Conversation;
 use crate::conversation::command::{DeliveryNews, Surroundings};
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::ConversationEvent;
+use crate::conversation::{Conversation, Outbound};
 use crate::flow::engine::Input;
 use crate::flow::run::WaitFor;
 use crate::shared::delivery::DeliveryStatus;
@@ -32,14 +32,23 @@ impl Draft {
         let Some(known) = begun.outbound.iter().find(|it| it.id == news.message_id).cloned() else {
             return Ok(false);
         };
+        if is_of_former_try(&news, &known) {
+            return Ok(self.learn_late(&news, &known));
+        }
         let wait = begun.run.as_ref().and_then(|run| run.wait.as_ref());
         let awaited =
             begun.run_message == Some(news.message_id) && wait.is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
-        let DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at } = news;
+        let DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, retry: _, at } = news;
         if let Some(provider_message_id) = provider_message_id.filter(|_| !known.identified) {
             self.emit(ConversationEvent::MessageSent { message_id, provider_message_id, possible_duplicate, at });
         }
-        if known.status.advances_to(status) {
+        let arrived = matches!(known.status, DeliveryStatus::Delivered | DeliveryStatus::Read);
+        if status == DeliveryStatus::Failed && arrived {
+            if !known.failed_late {
+                let error = error.unwrap_or_else(unexplained);
+                self.emit(ConversationEvent::MessageFailedLate { message_id, error, at });
+            }
+        } else if known.status.advances_to(status) {
             match status {
                 DeliveryStatus::Queued | DeliveryStatus::Sent => {}
                 DeliveryStatus::Delivered => self.emit(ConversationEvent::MessageDelivered { message_id, at }),
@@ -52,6 +61,30 @@ impl Draft {
         }
         Ok(awaited && self.events.len() > before)
     }
+
+    /// Of a try that was given up, only that it arrived after all is news: its failure, told late, is not the new
+    /// try's.
+    fn learn_late(&mut self, news: &DeliveryNews, known: &Outbound) -> bool {
+        let (message_id, at) = (news.message_id, news.at);
+        match news.status {
+            DeliveryStatus::Delivered if known.status.advances_to(DeliveryStatus::Delivered) => {
+                self.emit(ConversationEvent::MessageDelivered { message_id, at });
+            }
+            DeliveryStatus::Read if known.status.advances_to(DeliveryStatus::Read) => {
+                self.emit(ConversationEvent::MessageRead { message_id, at });
+            }
+            DeliveryStatus::Queued
+            | DeliveryStatus::Sent
+            | DeliveryStatus::Failed
+            | DeliveryStatus::Delivered
+            | DeliveryStatus::Read => {}
+        }
+        false
+    }
+}
+
+fn is_of_former_try(news: &DeliveryNews, known: &Outbound) -> bool {
+    news.retry < known.retry
 }
 
 fn unexplained() -> ProviderError {

@@ -1,5 +1,6 @@
 //! Why a conversation refuses.
 
+use crate::shared::delivery::DeliveryStatus;
 use crate::shared::ids::{FlowId, UserId};
 
 /// A rule of conversations that a command breaks.
@@ -20,6 +21,15 @@ pub enum ConversationError {
     /// It changed hands since the caller looked.
     #[error("the conversation changed meanwhile: it is at version {0}")]
     Stale(u32),
+    /// The message is not among those the conversation remembers.
+    #[error("only the newest messages of a conversation can be sent again, and only those that were queued")]
+    MessageForgotten,
+    /// The message has not failed.
+    #[error("the message is {0}: only a message that failed can be sent again")]
+    MessageNotFailed(DeliveryStatus),
+    /// Somebody else had the message sent again meanwhile.
+    #[error("the message was sent again meanwhile")]
+    MessageRetriedMeanwhile,
     /// It is closed.
     #[error("the conversation is closed")]
     Closed,

@@ -90,6 +90,18 @@ pub enum ConversationEvent {
     MessageRead { message_id: MessageId, at: DateTime<Utc> },
     /// It will not arrive.
     MessageFailed { message_id: MessageId, error: ProviderError, at: DateTime<Utc> },
+    /// The channel called it failed after it had called it delivered or read. It did arrive: this changes nothing.
+    MessageFailedLate { message_id: MessageId, error: ProviderError, at: DateTime<Utc> },
+    /// It had failed and is to be sent once more. `retry`: how often that was done, this time included.
+    MessageRetried {
+        message_id: MessageId,
+        retry: u32,
+        by: UserId,
+        content: OutboundContent,
+        line: String,
+        to: Address,
+        at: DateTime<Utc>,
+    },
     /// A flow began to run.
     FlowRunStarted {
         run_id: RunId,
@@ -143,6 +155,8 @@ event_tags!(ConversationEvent {
     MessageDelivered = "conversation.message_delivered",
     MessageRead = "conversation.message_read",
     MessageFailed = "conversation.message_failed",
+    MessageFailedLate = "conversation.message_failed_late",
+    MessageRetried = "conversation.message_retried",
     FlowRunStarted = "conversation.flow_run_started",
     FlowRunStepped = "conversation.flow_run_stepped",
     FlowRunWaiting = "conversation.flow_run_waiting",
@@ -169,6 +183,8 @@ impl ConversationEvent {
             | Self::MessageDelivered { at, .. }
             | Self::MessageRead { at, .. }
             | Self::MessageFailed { at, .. }
+            | Self::MessageFailedLate { at, .. }
+            | Self::MessageRetried { at, .. }
             | Self::FlowRunStarted { at, .. }
             | Self::FlowRunStepped { at, .. }
             | Self::FlowRunWaiting { at, .. }

@@ -38,6 +38,13 @@ impl Personal for Conversation {
             Event::MessageFailed { message_id, error, at } => {
                 Event::MessageFailed { message_id, error: ProviderError { details: None, ..error }, at }
             }
+            Event::MessageFailedLate { message_id, error, at } => {
+                Event::MessageFailedLate { message_id, error: ProviderError { details: None, ..error }, at }
+            }
+            Event::MessageRetried { message_id, retry, by, content, line, at, .. } => {
+                let (content, to) = (content.without_words(), Address::default());
+                Event::MessageRetried { message_id, retry, by, content, line, to, at }
+            }
             Event::FlowRunStarted { run_id, flow_id, version, trigger, node, expires_at, at, .. } => {
                 let (scopes, variables) = (Scopes::default(), Variables::new());
                 Event::FlowRunStarted { run_id, flow_id, version, trigger, node, scopes, variables, expires_at, at }

@@ -137,7 +137,11 @@ impl ConversationCommand {
             | Self::Delivery { around, .. } => {
                 around.library.pinned = Some(flow);
             }
-            Self::Reply { .. } | Self::Handle { .. } | Self::ChangeAddress { .. } | Self::Erase { .. } => {}
+            Self::Reply { .. }
+            | Self::Retry { .. }
+            | Self::Handle { .. }
+            | Self::ChangeAddress { .. }
+            | Self::Erase { .. } => {}
         }
     }
 }

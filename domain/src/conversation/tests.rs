@@ -99,7 +99,16 @@ impl Story {
         self.when(ConversationCommand::StartRun { participants: participants(), request, around })
     }
 
+    fn retried(&mut self, message_id: MessageId, retries: u32) -> Result<Vec<ConversationEvent>, ConversationError> {
+        let content = OutboundContent::Text { text: "hi".into(), preview_url: false };
+        self.when(ConversationCommand::Retry { by: NOA, message_id, retries, content, at: self.now })
+    }
+
     fn told(&mut self, message_id: MessageId, status: DeliveryStatus) -> Vec<ConversationEvent> {
+        self.told_of(0, message_id, status)
+    }
+
+    fn told_of(&mut self, retry: u32, message_id: MessageId, status: DeliveryStatus) -> Vec<ConversationEvent> {
         let provider_message_id = Some("wamid.out".to_owned());
         let news = DeliveryNews {
             message_id,
@@ -107,6 +116,7 @@ impl Story {
             provider_message_id,
             error: None,
             possible_duplicate: false,
+            retry,
             at: self.now,
         };
         let around = self.around();
@@ -343,8 +353,43 @@ fn news_only_ever_adds() {
     let mut story = Story::new(vec![greeting()]);
     let id = queued(&story.writes("hello")).expect("a message");
     assert_eq!(tags(&story.told(id, DeliveryStatus::Read)), ["message_sent", "message_read"]);
-    for late in [DeliveryStatus::Sent, DeliveryStatus::Delivered, DeliveryStatus::Failed, DeliveryStatus::Read] {
+    for late in [DeliveryStatus::Sent, DeliveryStatus::Delivered, DeliveryStatus::Read] {
         assert_eq!(story.told(id, late), [], "{late}");
     }
+    assert_eq!(tags(&story.told(id, DeliveryStatus::Failed)), ["message_failed_late"], "recorded once");
+    assert_eq!(story.told(id, DeliveryStatus::Failed), []);
+    assert_eq!(story.conversation.begun().expect("it began").outbound[0].status, DeliveryStatus::Read);
     assert_eq!(story.told(MessageId(Uuid::max()), DeliveryStatus::Sent), [], "a message it does not know");
+}
+
+#[test]
+fn only_what_failed_is_sent_again_and_a_new_try_has_news_of_its_own() {
+    let mut story = Story::new(vec![greeting()]);
+    let id = queued(&story.writes("hello")).expect("a message");
+    assert_eq!(story.retried(id, 0), Err(ConversationError::MessageNotFailed(DeliveryStatus::Queued)));
+    assert_eq!(story.retried(MessageId(Uuid::max()), 0), Err(ConversationError::MessageForgotten));
+    story.told(id, DeliveryStatus::Failed);
+    assert_eq!(story.retried(id, 1), Err(ConversationError::MessageRetriedMeanwhile));
+    assert_eq!(tags(&story.retried(id, 0).expect("it failed")), ["message_retried"]);
+    assert_eq!(story.retried(id, 1), Err(ConversationError::MessageNotFailed(DeliveryStatus::Queued)));
+
+    for late in [DeliveryStatus::Sent, DeliveryStatus::Failed] {
+        assert_eq!(story.told_of(0, id, late), [], "{late} of the first try");
+    }
+    assert_eq!(tags(&story.told_of(1, id, DeliveryStatus::Failed)), ["message_sent", "message_failed"]);
+    assert_eq!(tags(&story.retried(id, 1).expect("it failed again")), ["message_retried"]);
+    assert_eq!(tags(&story.told_of(0, id, DeliveryStatus::Delivered)), ["message_delivered"], "it did arrive");
+    assert_eq!(story.retried(id, 2), Err(ConversationError::MessageNotFailed(DeliveryStatus::Delivered)));
+}
+
+#[test]
+fn outside_the_window_only_a_template_is_sent_again() {
+    let mut story = Story::new(vec![greeting()]);
+    let id = queued(&story.writes("hello")).expect("a message");
+    story.told(id, DeliveryStatus::Failed);
+    let mut story = story.after(TimeDelta::hours(25));
+    assert_eq!(story.retried(id, 0), Err(ConversationError::WindowClosed));
+    let content = OutboundContent::Template(TemplateContent { name: "hi".into(), ..TemplateContent::default() });
+    let again = ConversationCommand::Retry { by: NOA, message_id: id, retries: 0, content, at: story.now };
+    assert_eq!(tags(&story.when(again).expect("a template goes through")), ["message_retried"]);
 }

@@ -128,7 +128,7 @@ pub fn ends(event: &ConversationEvent, run: RunId) -> bool {
     matches!(event, ConversationEvent::FlowRunEnded { run_id, .. } if *run_id == run)
 }
 
-/// Whether nobody says or does anything with this event: it is the channel's news of a message.
+/// Whether nobody says or does anything new with this event: it is the channel's news of a message, or a new try of one.
 pub const fn is_silence(event: &ConversationEvent) -> bool {
     matches!(
         event,
@@ -136,6 +136,8 @@ pub const fn is_silence(event: &ConversationEvent) -> bool {
             | ConversationEvent::MessageDelivered { .. }
             | ConversationEvent::MessageRead { .. }
             | ConversationEvent::MessageFailed { .. }
+            | ConversationEvent::MessageFailedLate { .. }
+            | ConversationEvent::MessageRetried { .. }
     )
 }
 

@@ -20,6 +20,24 @@ string_enum! {
     }
 }
 
+impl ErrorClass {
+    /// What an error of this class means for the message and for what else is sent.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Transient => "passing: the message is tried again by itself, with growing pauses, up to eight times",
+            Self::Recipient => {
+                "this customer cannot be reached, or does not want to be: the same message will fail again"
+            }
+            Self::RecipientConditional => {
+                "this customer cannot be written to for now: outside the 24-hour window a template goes through, and a limit of the channel passes after a day"
+            }
+            Self::Template => "this template is refused whoever it is sent to, until it is changed or approved",
+            Self::Sender => "the line or its account may not send: nothing goes out on the line until a person acts",
+            Self::Request => "the message itself is wrong: as it is, it will fail again",
+        }
+    }
+}
+
 /// An error of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

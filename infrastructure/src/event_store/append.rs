@@ -70,7 +70,7 @@ impl Append {
         let keys = self.once.iter().map(|once| Condition::Key(tenant, once.key.clone()));
         let lease = match &self.conclude {
             Some(Conclude::Leased { id, .. } | Conclude::Buried { id, .. }) => Some(Condition::Lease(*id)),
-            Some(Conclude::Told(_)) | None => None,
+            Some(Conclude::Told { .. }) | None => None,
         };
         keys.chain(lease).collect()
     }

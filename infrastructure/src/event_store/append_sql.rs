@@ -14,6 +14,7 @@ use sqlx::{Arguments, PgExecutor, Row};
 use uuid::Uuid;
 
 use crate::event_store::append::{Append, AppendError, AppendResult};
+use crate::outbox::queue_log;
 
 /// How long a message may wait to be sent before it is dead: a day.
 const SEND_WITHIN: &str = "24 hours";
@@ -56,11 +57,11 @@ struct Columns {
     held: (Vec<i32>, Vec<i64>, Vec<Uuid>),
     events: Events,
     mark: Keys,
-    told: (Vec<Uuid>, Vec<Uuid>),
+    told: (Vec<Uuid>, Vec<Uuid>, Vec<i32>),
     about: About,
     sends: Sends,
     later: Later,
-    buried: (Vec<i32>, Vec<i64>, Vec<Uuid>, Vec<String>),
+    buried: Buried,
 }
 
 #[derive(Default)]
@@ -70,6 +71,16 @@ struct Keys {
     key: Vec<String>,
     stream: Vec<String>,
     reference: Vec<String>,
+}
+
+#[derive(Default)]
+struct Buried {
+    command: Vec<i32>,
+    id: Vec<i64>,
+    token: Vec<Uuid>,
+    error: Vec<String>,
+    code: Vec<Option<i64>>,
+    class: Vec<String>,
 }
 
 #[derive(Default)]
@@ -109,6 +120,7 @@ struct Sends {
     lane: Vec<Uuid>,
     bucket: Vec<String>,
     message: Vec<Uuid>,
+    retry: Vec<i32>,
     priority: Vec<i16>,
     recipient: Vec<Value>,
     content: Vec<Value>,
@@ -121,6 +133,17 @@ impl Keys {
         to.add(self.key)?;
         to.add(self.stream)?;
         to.add(self.reference)
+    }
+}
+
+impl Buried {
+    fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.id)?;
+        to.add(self.token)?;
+        to.add(self.error)?;
+        to.add(self.code)?;
+        to.add(self.class)
     }
 }
 
@@ -157,7 +180,8 @@ impl Sends {
         to.add(self.priority)?;
         to.add(self.recipient)?;
         to.add(self.content)?;
-        to.add(SEND_WITHIN)
+        to.add(SEND_WITHIN)?;
+        to.add(self.retry)
     }
 }
 
@@ -190,14 +214,17 @@ impl Columns {
                 self.held.2.push(*token);
             }
             Some(Conclude::Buried { id, token, error }) => {
-                self.buried.0.push(command);
-                self.buried.1.push(*id);
-                self.buried.2.push(*token);
-                self.buried.3.push(error.clone());
+                self.buried.command.push(command);
+                self.buried.id.push(*id);
+                self.buried.token.push(*token);
+                self.buried.error.push(queue_log::said(error));
+                self.buried.code.push(queue_log::code(error));
+                self.buried.class.push(error.class.to_string());
             }
-            Some(Conclude::Told(message)) => {
+            Some(Conclude::Told { message, retry }) => {
                 self.told.0.push(tenant);
                 self.told.1.push(message.0);
+                self.told.2.push(i32::try_from(*retry).unwrap_or(i32::MAX));
             }
             None => {}
         }
@@ -236,13 +263,8 @@ impl Columns {
             it.add(part::LEASES, |to| to.add(held.0).and_then(|()| to.add(held.1)).and_then(|()| to.add(held.2)))?;
             it.refusals.push(part::LEASES_REFUSED);
         }
-        if !buried.0.is_empty() {
-            it.add(part::GRAVES, |to| {
-                to.add(buried.0)?;
-                to.add(buried.1)?;
-                to.add(buried.2)?;
-                to.add(buried.3)
-            })?;
+        if !buried.command.is_empty() {
+            it.add(part::GRAVES, |to| buried.bind(to))?;
             it.refusals.push(part::GRAVES_REFUSED);
         }
         if !it.refusals.is_empty() {
@@ -256,10 +278,12 @@ impl Columns {
             it.add(part::ABOUT, |to| about.bind(to))?;
         }
         if !told.0.is_empty() {
-            it.add(part::TOLD, |to| to.add(told.0).and_then(|()| to.add(told.1)))?;
+            it.add(part::TOLD, |to| to.add(told.0).and_then(|()| to.add(told.1)).and_then(|()| to.add(told.2)))?;
         }
         if !sends.command.is_empty() {
-            it.add(part::SENDS, |to| sends.bind(to))?;
+            // Only a retry finds a row of its message, a dead one; the others need not look.
+            let again = if sends.retry.iter().any(|retry| *retry > 0) { part::SENDS_AGAIN } else { "" };
+            it.add(&part::SENDS.replace("{again}", again), |to| sends.bind(to))?;
         }
         if !later.command.is_empty() {
             it.add(part::LATER, |to| later.bind(to))?;
@@ -276,6 +300,7 @@ impl Columns {
                 sends.lane.push(dispatch.lane.0);
                 sends.bucket.push(dispatch.bucket.clone());
                 sends.message.push(dispatch.message_id.0);
+                sends.retry.push(i32::try_from(dispatch.retry).unwrap_or(i32::MAX));
                 sends.priority.push(dispatch.priority);
                 sends.recipient.push(json(&dispatch.recipient));
                 sends.content.push(json(&dispatch.content));

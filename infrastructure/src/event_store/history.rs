@@ -154,7 +154,11 @@ struct Metadata<'a> {
     causation_id: Option<Cow<'a, str>>,
 }
 
-fn entry(event: RawEvent) -> Result<HistoryEntry, serde_json::Error> {
+/// As an auditor sees it.
+///
+/// # Errors
+/// Its payload is no JSON.
+pub(crate) fn entry(event: RawEvent) -> Result<HistoryEntry, serde_json::Error> {
     let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
     let (actor, correlation_id, causation_id) = match serde_json::from_str::<Metadata<'_>>(event.metadata.get()) {
         Ok(metadata) => (told(metadata.actor), told(metadata.correlation_id), told(metadata.causation_id)),

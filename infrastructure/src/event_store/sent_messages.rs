@@ -1,9 +1,9 @@
 //! Finds our message by the channel's id, by the key its append left.
 
-use application::commands::{SentMessages, outbound_key};
+use application::commands::{SentMessages, Try, outbound_key};
 use application::error::{AppError, AppResult};
 use async_trait::async_trait;
-use domain::shared::ids::{ConversationId, MessageId, StreamId, TenantId};
+use domain::shared::ids::{ConversationId, StreamId, TenantId};
 use sqlx::{PgPool, Row};
 
 use crate::event_store::append_sql::hashed;
@@ -17,11 +17,7 @@ pub struct PgSentMessages {
 
 #[async_trait]
 impl SentMessages for PgSentMessages {
-    async fn find(
-        &self,
-        tenant: TenantId,
-        provider_message_id: &str,
-    ) -> AppResult<Option<(ConversationId, MessageId)>> {
+    async fn find(&self, tenant: TenantId, provider_message_id: &str) -> AppResult<Option<Try>> {
         let row = sqlx::query("select stream, reference from once where tenant_id = $1 and key = $2")
             .bind(tenant.0)
             .bind(hashed(&outbound_key(provider_message_id)))
@@ -31,9 +27,9 @@ impl SentMessages for PgSentMessages {
         row.map(|row| {
             let stream: StreamId =
                 row.try_get::<String, _>("stream").map_err(app_error)?.parse().map_err(AppError::internal)?;
-            let message =
-                row.try_get::<String, _>("reference").map_err(app_error)?.parse().map_err(AppError::internal)?;
-            Ok((ConversationId(stream.id), message))
+            let reference: String = row.try_get("reference").map_err(app_error)?;
+            Try::of(ConversationId(stream.id), &reference)
+                .ok_or_else(|| AppError::internal("a sent message's key refers to no message"))
         })
         .transpose()
     }

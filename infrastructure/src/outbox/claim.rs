@@ -3,9 +3,12 @@
 use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
 use domain::shared::ids::{ConversationId, MessageId, TenantId};
+use domain::shared::provider_error::ProviderError;
 use sqlx::types::Json;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
+
+use crate::outbox::queue_log::{self, told};
 
 /// How long a claimed message is ours before it has to leave, in seconds.
 pub const LEASE_SEC: f64 = 5.0;
@@ -29,6 +32,8 @@ pub struct Claimed {
     pub recipient: Address,
     /// What; `None` when this build cannot read it.
     pub content: Option<OutboundContent>,
+    /// Which retry by a person it is; 0 for none.
+    pub retry: u32,
     /// Tries so far, this one included.
     pub attempts: i32,
     /// Whether an earlier try stayed in doubt.
@@ -53,7 +58,7 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
                 lease_until = now() + interval '1 second' * $3
            from due where o.id = due.id
          returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,
-                   o.resent, o.expires_at < now() as expired",
+                   o.retry, o.resent, o.expires_at < now() as expired",
     )
     .bind(limit)
     .bind(except)
@@ -71,6 +76,7 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
                 message_id: MessageId(row.try_get("message_id")?),
                 recipient: row.try_get::<Json<Address>, _>("recipient")?.0,
                 content: row.try_get::<Json<OutboundContent>, _>("content").ok().map(|content| content.0),
+                retry: row.try_get::<i32, _>("retry")?.unsigned_abs(),
                 attempts: row.try_get("attempts")?,
                 resent: row.try_get("resent")?,
                 expired: row.try_get("expired")?,
@@ -84,40 +90,61 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
 /// # Errors
 /// The database.
 pub async fn bury(pool: &PgPool, message: &Claimed, why: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "update outbox set state = 4, last_error = $3, lease_token = null, lease_until = null
-          where id = $1 and lease_token = $2",
-    )
-    .bind(message.id)
-    .bind(message.token)
-    .bind(why)
-    .execute(pool)
-    .await?;
+    sqlx::query(BURY).bind(message.id).bind(message.token).bind(why).execute(pool).await?;
     Ok(())
 }
 
-/// Gives a message back: due again after `seconds`. `tried` is false when the channel was not asked.
+const BURY: &str = told!(
+    "update outbox o set state = 4, last_error = $3, lease_token = null, lease_until = null
+      where id = $1 and lease_token = $2",
+    "dead",
+    "last_error"
+);
+
+/// Why a message is given back.
+#[derive(Debug, Clone, Copy)]
+pub enum Back<'a> {
+    /// The channel was not asked.
+    Held(&'a str),
+    /// The channel refused it.
+    Refused {
+        /// Why.
+        error: &'a ProviderError,
+        /// Whether it counts as a try of the message; not when it is the line's fault.
+        counts: bool,
+    },
+}
+
+/// Gives a message back: due again after `seconds`.
 ///
 /// # Errors
 /// The database.
-pub async fn put_back(
-    pool: &PgPool,
-    message: &Claimed,
-    seconds: f64,
-    tried: bool,
-    error: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "update outbox set state = 0, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
-                last_error = coalesce($5, last_error), lease_token = null, lease_until = null
-          where id = $1 and lease_token = $2",
-    )
-    .bind(message.id)
-    .bind(message.token)
-    .bind(seconds)
-    .bind(tried)
-    .bind(error)
-    .execute(pool)
-    .await?;
+pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, why: Back<'_>) -> Result<(), sqlx::Error> {
+    let (sql, error, counts) = match why {
+        Back::Held(_) => (HOLD, None, false),
+        Back::Refused { error, counts } => (REFUSE, Some(error), counts),
+    };
+    let words = match why {
+        Back::Held(words) => words.to_owned(),
+        Back::Refused { error, .. } => queue_log::said(error),
+    };
+    let query = sqlx::query(sql).bind(message.id).bind(message.token).bind(seconds).bind(counts).bind(words);
+    query.bind(error.and_then(queue_log::code)).bind(error.map(|error| error.class.as_str())).execute(pool).await?;
     Ok(())
 }
+
+/// Nothing happened that the log would tell of.
+const HOLD: &str = "update outbox set state = 0, due_at = now() + interval '1 second' * $3,
+       attempts = attempts - (not $4)::int, last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
+ where id = $1 and lease_token = $2";
+
+const REFUSE: &str = told!(
+    "update outbox o set state = 0, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
+            last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
+      where id = $1 and lease_token = $2",
+    "refused",
+    "error_code",
+    "error_class",
+    "last_error",
+    "due_at"
+);

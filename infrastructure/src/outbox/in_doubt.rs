@@ -6,6 +6,7 @@
 use sqlx::PgPool;
 
 use crate::outbox::claim::Claimed;
+use crate::outbox::queue_log::told;
 
 /// How long a status webhook may settle it, in seconds.
 pub const DOUBT_SEC: f64 = 120.0;
@@ -15,10 +16,16 @@ pub const DOUBT_SEC: f64 = 120.0;
 /// # Errors
 /// The database.
 pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "update outbox set state = 3, lease_until = now() + interval '1 second' * $3, last_error = $4
+    sqlx::query(told!(
+        "update outbox o set state = 3, lease_until = now() + interval '1 second' * $3, last_error = $4,
+                error_code = null, error_class = null
           where id = $1 and lease_token = $2",
-    )
+        "in_doubt",
+        "null",
+        "null",
+        "last_error",
+        "lease_until"
+    ))
     .bind(message.id)
     .bind(message.token)
     .bind(DOUBT_SEC)
@@ -34,22 +41,32 @@ pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), 
 /// # Errors
 /// The database.
 pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
-    let again = sqlx::query(
-        "update outbox set state = 0, due_at = now(), resent = true, lease_token = null, lease_until = null
+    let again: i64 = sqlx::query_scalar(told!(
+        "update outbox o set state = 0, due_at = now(), resent = true, lease_token = null, lease_until = null
           where state = 3 and lease_until < now()",
-    )
-    .execute(pool)
+        "resent",
+        "null",
+        "null",
+        "'no status settled the doubt'",
+        "due_at"
+    ))
+    .fetch_one(pool)
     .await?;
     let unsent = "update outbox set state = 0, attempts = attempts - 1, lease_token = null, lease_until = null
                    where state = 1 and lease_until < now()";
     sqlx::query(unsent).execute(pool).await?;
-    let doubtful = sqlx::query(
-        "update outbox set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
-                last_error = 'the sender stopped before the answer came'
+    let doubtful: i64 = sqlx::query_scalar(told!(
+        "update outbox o set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
+                last_error = 'the sender stopped before the answer came', error_code = null, error_class = null
           where state = 2 and lease_until < now()",
-    )
+        "in_doubt",
+        "null",
+        "null",
+        "last_error",
+        "lease_until"
+    ))
     .bind(DOUBT_SEC)
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    Ok((doubtful.rows_affected(), again.rows_affected()))
+    Ok((doubtful.unsigned_abs(), again.unsigned_abs()))
 }

@@ -97,6 +97,12 @@ impl Limits {
         }
     }
 
+    /// Nothing is to be claimed of a line for a while, whether this node has sent on it or not.
+    pub fn hold(&self, line: &str, pause: Duration) {
+        self.lines().entry(line.to_owned()).or_insert_with(|| LineBucket::new(1));
+        self.block(line, pause);
+    }
+
     /// Forgets pairs that have been quiet.
     pub fn forget_quiet(&self) {
         self.pairs.retain_recent();

@@ -29,10 +29,10 @@ pub enum Verdict {
         /// The line is to slow down too.
         line: bool,
         /// Why.
-        error: String,
+        error: ProviderError,
     },
     /// Nothing goes out on the line until a person acts; the message waits.
-    StopLine(String),
+    StopLine(ProviderError),
     /// Nobody knows.
     InDoubt(String),
 }
@@ -41,7 +41,9 @@ pub enum Verdict {
 pub fn judge(answer: Result<Accepted, SendError>, attempts: i32, resent: bool) -> Verdict {
     match answer {
         Ok(accepted) => Verdict::Sent(accepted),
-        Err(SendError::NotSent(error)) => Verdict::Again { after: backoff(attempts), line: false, error },
+        Err(SendError::NotSent(error)) => {
+            Verdict::Again { after: backoff(attempts), line: false, error: not_sent(error) }
+        }
         Err(SendError::InDoubt(error)) if resent => Verdict::Failed(unanswered(error)),
         Err(SendError::InDoubt(error)) => Verdict::InDoubt(error),
         Err(SendError::Refused { error, retry_after_ms }) => refused(error, retry_after_ms, attempts),
@@ -52,7 +54,7 @@ fn refused(error: ProviderError, retry_after_ms: Option<u64>, attempts: i32) -> 
     let tries = match (error.class, error.code) {
         (_, 1 | 131_053) => DUBIOUS_ATTEMPTS_MAX,
         (ErrorClass::Transient, _) => ATTEMPTS_MAX,
-        (ErrorClass::Sender, _) => return Verdict::StopLine(format!("{} ({})", error.title, error.code)),
+        (ErrorClass::Sender, _) => return Verdict::StopLine(error),
         (ErrorClass::Recipient | ErrorClass::RecipientConditional | ErrorClass::Template | ErrorClass::Request, _) => 1,
     };
     if attempts >= tries {
@@ -63,11 +65,7 @@ fn refused(error: ProviderError, retry_after_ms: Option<u64>, attempts: i32) -> 
     let own =
         if pair { Duration::from_secs(4_u64.saturating_pow(attempts.unsigned_abs() - 1)) } else { backoff(attempts) };
     let line = scope(error.code) == Scope::Line;
-    Verdict::Again {
-        after: asked.unwrap_or(own).min(BACKOFF_MAX),
-        line,
-        error: format!("{} ({})", error.title, error.code),
-    }
+    Verdict::Again { after: asked.unwrap_or(own).min(BACKOFF_MAX), line, error }
 }
 
 /// Full jitter under 1 s, 2 s, 4 s, … 1 h.
@@ -75,6 +73,10 @@ fn backoff(attempts: i32) -> Duration {
     let exponent = attempts.clamp(1, 13).unsigned_abs() - 1;
     let bound = BACKOFF_MAX.as_millis().min(1_000 << exponent) as u64;
     Duration::from_millis(rand::rng().random_range(bound / 4..=bound))
+}
+
+fn not_sent(title: String) -> ProviderError {
+    ProviderError { code: 0, class: ErrorClass::Transient, title, details: None }
 }
 
 fn unanswered(details: String) -> ProviderError {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::actor::{Actor, Cause};
-use application::channels::lines::LineStore;
+use application::channels::lines::{LineStops, LineStore};
 use application::channels::{Channel, Line};
-use application::commands::{Along, CommandError, Conclude, Once};
-use application::conversations::inbound::correlation;
+use application::commands::{Along, CommandError, Conclude, Once, Try};
 use application::conversations::ports::{LineDirectory, LineFacts};
 use application::conversations::runs::RunDecisions;
 use domain::conversation::command::DeliveryNews;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event_store::commands::Pokes;
-use crate::outbox::claim::{self, Claimed};
+use crate::outbox::claim::{self, Back, Claimed};
 use crate::outbox::departures::Departures;
 use crate::outbox::in_doubt;
 use crate::outbox::limits::Limits;
@@ -38,6 +37,8 @@ const SWEEP: Duration = Duration::from_secs(2);
 const HELD_MAX: Duration = Duration::from_millis(100);
 /// How long a message waits on a line that is stopped, in seconds.
 const STOPPED_LINE_SEC: f64 = 30.0;
+/// How long nothing is claimed of a line that was found stopped: its queue is not taken up and put back in vain.
+const STOPPED_LINE_LOOK: Duration = Duration::from_secs(2);
 
 /// Sends what the outbox holds.
 pub struct Outbox {
@@ -47,6 +48,8 @@ pub struct Outbox {
     pub channel: Arc<dyn Channel>,
     /// The lines' tokens.
     pub lines: Arc<dyn LineStore>,
+    /// Stops a line whose account may not send.
+    pub stops: Arc<dyn LineStops>,
     /// The lines' accounts.
     pub directory: Arc<dyn LineDirectory>,
     /// Records what came of a message.
@@ -122,8 +125,13 @@ impl Outbox {
                 return self.bury(&message, "the account has no such line any more").await;
             }
             (Ok(Some(line)), Ok(Some(facts))) if line.tenant == message.tenant => (line, facts),
-            (Err(error), _) | (_, Err(error)) => return self.put_back(&message, 1.0, false, &error.to_string()).await,
-            (Ok(_), Ok(_)) => return self.put_back(&message, STOPPED_LINE_SEC, false, "the line is stopped").await,
+            (Err(error), _) | (_, Err(error)) => {
+                return self.put_back(&message, 1.0, Back::Held(&error.to_string())).await;
+            }
+            (Ok(_), Ok(_)) => {
+                self.limits.hold(&message.bucket, STOPPED_LINE_LOOK);
+                return self.put_back(&message, STOPPED_LINE_SEC, Back::Held("the line is stopped")).await;
+            }
         };
         let Some(content) = message.content.clone().filter(|_| !message.expired) else {
             let title = if message.expired { "it waited too long to be sent" } else { "its content cannot be read" };
@@ -133,7 +141,7 @@ impl Outbox {
         let pair = line.pair_limit.then(|| message.recipient.to_string());
         while let Err(wait) = self.limits.take(&message.bucket, line.messages_per_second, pair.as_deref()) {
             if wait > HELD_MAX {
-                return self.put_back(&message, wait.as_secs_f64(), false, "held by a rate limit").await;
+                return self.put_back(&message, wait.as_secs_f64(), Back::Held("held by a rate limit")).await;
             }
             tokio::time::sleep(wait).await;
         }
@@ -141,7 +149,7 @@ impl Outbox {
             // Somebody else has it by now, or the database cannot be reached: nothing left.
             return self.limits.give_back(&message.bucket);
         }
-        let known = correlation(message.lane, message.message_id);
+        let known = Try { conversation: message.lane, message: message.message_id, retry: message.retry }.correlation();
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
         self.limits.give_back(&message.bucket);
         let verdict = judge(answer, message.attempts, message.resent);
@@ -154,7 +162,7 @@ impl Outbox {
             Verdict::Sent(accepted) => {
                 let provider_id = accepted.provider_message_id;
                 let along = Along {
-                    mark: vec![Once::outbound(&provider_id, message.message_id)],
+                    mark: vec![Once::outbound(&provider_id, message.message_id, message.retry)],
                     conclude: Some(Conclude::Leased { id: message.id, token: message.token }),
                     ..Along::default()
                 };
@@ -165,14 +173,13 @@ impl Outbox {
                 if slow_down {
                     self.limits.block(&message.bucket, after);
                 }
-                self.put_back(&message, after.as_secs_f64(), true, &error).await;
+                self.put_back(&message, after.as_secs_f64(), Back::Refused { error: &error, counts: true }).await;
             }
-            Verdict::StopLine(reason) => {
-                tracing::error!(line = line.phone_number_id, reason, "A line is stopped until a person acts");
-                if let Err(error) = self.lines.stop(&line.phone_number_id, &reason).await {
+            Verdict::StopLine(error) => {
+                if let Err(error) = self.stops.stop(&line.phone_number_id, &error, self.decisions.now()).await {
                     tracing::warn!(%error, "The stop could not be stored");
                 }
-                self.put_back(&message, STOPPED_LINE_SEC, false, &reason).await;
+                self.put_back(&message, STOPPED_LINE_SEC, Back::Refused { error: &error, counts: false }).await;
             }
             Verdict::InDoubt(error) => {
                 tracing::warn!(message = %message.message_id, error, "A message is in doubt");
@@ -185,11 +192,7 @@ impl Outbox {
     }
 
     async fn record_failure(&self, facts: &LineFacts, message: &Claimed, error: ProviderError) {
-        let conclude = Conclude::Buried {
-            id: message.id,
-            token: message.token,
-            error: format!("{} ({})", error.title, error.code),
-        };
+        let conclude = Conclude::Buried { id: message.id, token: message.token, error: error.clone() };
         let along = Along { conclude: Some(conclude), ..Along::default() };
         self.record(facts, message, DeliveryStatus::Failed, None, Some(error), along).await;
     }
@@ -204,14 +207,14 @@ impl Outbox {
         error: Option<ProviderError>,
         along: Along,
     ) {
-        let (message_id, possible_duplicate) = (message.message_id, message.resent);
+        let (message_id, possible_duplicate, retry) = (message.message_id, message.resent, message.retry);
         let correlation = message_id.0;
         let causation = Some(format!("outbox:{}", message.id));
         let cause = Cause { actor: Actor::Channel, correlation, causation, once: None };
         loop {
             let at = self.decisions.now();
             let (provider_message_id, error) = (provider_message_id.clone(), error.clone());
-            let news = DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, at };
+            let news = DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, retry, at };
             match self.decisions.record_delivery(facts, message.lane, news, &cause, along.clone()).await {
                 Ok(_) => return,
                 Err(CommandError::LeaseLost) => {
@@ -240,8 +243,8 @@ impl Outbox {
         }
     }
 
-    async fn put_back(&self, message: &Claimed, seconds: f64, tried: bool, why: &str) {
-        if let Err(error) = claim::put_back(&self.pool, message, seconds, tried, Some(why)).await {
+    async fn put_back(&self, message: &Claimed, seconds: f64, why: Back<'_>) {
+        if let Err(error) = claim::put_back(&self.pool, message, seconds, why).await {
             // Its lease runs out: it is in doubt then, though nothing left. Safe, if late.
             tracing::warn!(%error, "A message could not be given back");
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use application::actor::{Actor, Session};
+use application::actor::Session;
 use application::channels::Line;
 use application::channels::lines::{LineStore, LineView, NewLine};
 use application::conversations::ports::{LineDirectory, LineFacts};
@@ -20,6 +20,7 @@ use subtle::{Choice, ConstantTimeEq};
 use uuid::Uuid;
 
 use crate::postgres::audited::{AuditEntry, AuditedTx};
+use crate::postgres::line_stops::go_on;
 use crate::postgres::ttl_cache::TtlCache;
 use crate::postgres::{Remembers, app_error, taken_or};
 use crate::security::secret_box::{SecretBox, place};
@@ -92,7 +93,11 @@ impl PgLines {
         self.lines.read(phone_number_id.to_owned(), load).await.map_err(app_error)
     }
 
-    fn forget(&self, phone_number_id: &str) {
+    pub(super) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(super) fn forget(&self, phone_number_id: &str) {
         self.lines.remove(phone_number_id);
         self.verify_tokens.clear();
     }
@@ -191,7 +196,7 @@ impl LineStore for PgLines {
             .await
             .map_err(|error| taken_or(error, TAKEN_CODE, TAKEN))?;
         if found.stopped {
-            resume(tx.conn(), &line.phone_number_id).await?;
+            go_on(tx.conn(), session, &line.phone_number_id, "saved").await?;
         }
         tx.commit(saved(session, line, &view)).await?;
         self.forget(&line.phone_number_id);
@@ -208,31 +213,6 @@ impl LineStore for PgLines {
             messages_per_second: row.messages_per_second,
             pair_limit: row.pair_limit,
         }))
-    }
-
-    async fn stop(&self, phone_number_id: &str, reason: &str) -> AppResult<()> {
-        let mut tx = AuditedTx::begin(&self.pool).await?;
-        let stopped: Option<(Uuid,)> = sqlx::query_as(
-            "update whatsapp_lines set stopped_reason = $2, stopped_at = now(), updated_at = now()
-              where phone_number_id = $1 and stopped_at is null returning tenant_id",
-        )
-        .bind(phone_number_id)
-        .bind(reason)
-        .fetch_optional(tx.conn())
-        .await
-        .map_err(app_error)?;
-        if let Some((tenant,)) = stopped {
-            tx.commit(AuditEntry {
-                tenant: Some(tenant),
-                actor: Actor::System.to_string(),
-                action: "line.stopped",
-                subject: phone_number_id.to_owned(),
-                details: json!({ "reason": reason }),
-            })
-            .await?;
-        }
-        self.forget(phone_number_id);
-        Ok(())
     }
 
     async fn app_secret(&self, phone_number_id: &str) -> AppResult<Option<String>> {
@@ -350,13 +330,6 @@ async fn lock(conn: &mut PgConnection, tenant: TenantId, phone_number_id: &str) 
     let has_primary = sqlx::query_scalar(sql).bind(tenant.0).fetch_one(conn).await.map_err(app_error)?;
     let (is_primary, stopped) = line.map_or((false, false), |(_, primary, stopped)| (primary, stopped));
     Ok(Found { exists: line.is_some(), is_primary, has_primary, stopped })
-}
-
-/// What waited for a stopped line need not wait any longer.
-async fn resume(conn: &mut PgConnection, phone_number_id: &str) -> AppResult<()> {
-    let due = sqlx::query("update outbox set due_at = now() where bucket = $1 and state = 0 and due_at > now()");
-    due.bind(phone_number_id).execute(conn).await.map_err(app_error)?;
-    Ok(())
 }
 
 fn saved(session: &Session, line: &NewLine, view: &LineView) -> AuditEntry {

@@ -36,6 +36,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128120100 "employees",
     20261128120200 "tasks",
     20261128120300 "audit_log",
+    20261128150000 "incidents",
+    20261128150100 "queue_log",
+    20261128150200 "view_message_delivery",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

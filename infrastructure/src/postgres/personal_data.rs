@@ -18,6 +18,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use crate::event_store::projector::Projection;
+use crate::outbox::queue_log::told;
 use crate::postgres::app_error;
 use crate::postgres::audited::{AuditEntry, AuditedTx};
 
@@ -195,11 +196,15 @@ async fn remove(
     let streams: Vec<String> = streams.map(|id| StreamId::new(tenant, id).to_string()).collect();
     let phones: BTreeSet<String> = names.iter().map(|name| format!("+{name}")).collect();
     let phones: Vec<String> = phones.into_iter().collect();
-    sqlx::query("delete from outbox where tenant_id = $1 and lane = any($2)")
-        .bind(tenant.0)
-        .bind(&lanes)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(told!(
+        "delete from outbox o where tenant_id = $1 and lane = any($2)",
+        "cancelled",
+        "'the contact was erased'"
+    ))
+    .bind(tenant.0)
+    .bind(&lanes)
+    .execute(&mut *connection)
+    .await?;
     sqlx::query(
         "delete from jobs where tenant_id = $1
             and (work ->> 'phone' = any($2) or work ->> 'conversation' = any($3::uuid[]::text[]))",

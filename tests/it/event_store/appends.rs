@@ -1,6 +1,7 @@
 //! What one statement writes for many commands: all of a command or nothing, and each on its own.
 
 use application::commands::{Along, CommandError, Commands, Conclude};
+use domain::shared::provider_error::{ErrorClass, ProviderError};
 use futures::future::join_all;
 use infrastructure::event_store::append::{Append, AppendError, AppendResult};
 use sqlx::Connection;
@@ -95,7 +96,8 @@ async fn a_lost_lease_writes_nothing() {
     let log = Log::empty().await;
     let id = log.in_flight(Uuid::new_v4()).await;
     let lost = Some(Conclude::Leased { id, token: Uuid::new_v4() });
-    let buried = Some(Conclude::Buried { id, token: Uuid::new_v4(), error: "no".into() });
+    let error = ProviderError { code: 0, class: ErrorClass::Request, title: "no".into(), details: None };
+    let buried = Some(Conclude::Buried { id, token: Uuid::new_v4(), error });
     for conclude in [lost, buried] {
         let with_key = Append {
             once: vec![key("k")],

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use api::config::Options;
 use application::commands::Conclude;
+use domain::shared::provider_error::{ErrorClass, ProviderError};
 use infrastructure::event_store::append::{Append, AppendError, Appender};
+use infrastructure::outbox::claim::Back;
 use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::{claim, in_doubt};
 use serde_json::json;
@@ -115,7 +117,11 @@ async fn whoever_lost_the_lease_commits_nothing() {
     stage.time_passes(ANNA).await;
     assert_eq!(in_doubt::sweep(stage.pool()).await.expect("a sweep"), (1, 0));
 
-    claim::put_back(stage.pool(), &zombie, 0.0, true, Some("late")).await.expect("no row");
+    let late = ProviderError { code: 131_016, class: ErrorClass::Transient, title: "late".into(), details: None };
+    let refused = Back::Refused { error: &late, counts: true };
+    for back in [Back::Held("late"), refused] {
+        claim::put_back(stage.pool(), &zombie, 0.0, back).await.expect("no row");
+    }
     in_doubt::doubt(stage.pool(), &zombie, "late").await.expect("no row");
     let append = Append {
         aggregate_type: "conversation",

@@ -126,6 +126,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
         "template_group_view",
         "outbox",
         "contact_identifiers",
+        "queue_log",
+        "incidents",
     ] {
         let statement = format!("select t::text from {table} t order by 1");
         let rows: Vec<String> = sqlx::query_scalar(&statement).fetch_all(&app.database.pool).await.expect("rows");
@@ -145,6 +147,8 @@ async fn other_accounts_things_are_not_there() {
         (row["messages"][1]["status"] == "read" && listed[0]["stats"]["read"] == 1).then_some(())
     })
     .await;
+    let path = format!("/api/conversations/{}", things.conversation);
+    let messages = owner.get(&path).await.ok()["messages"].clone();
     let before = kept(&app).await;
     let document = app.call(Method::GET, "/openapi.json", None, &[]).await.ok();
     let mut asked = 0;
@@ -176,6 +180,14 @@ async fn other_accounts_things_are_not_there() {
     let (foreign, unknown) = (outbound(&things.flow).await, outbound(&Uuid::new_v4().to_string()).await);
     super::refused(&foreign, 404, "not_found");
     assert_eq!(foreign.body, unknown.body);
+    let message = messages[1]["id"].as_str().expect("an id");
+    for action in ["audit", "retry"] {
+        let body = |id: &str| json!({ "action": action, "messageId": id });
+        let foreign = mallory.post("/api/monitor/delivery", &body(message)).await;
+        let unknown = mallory.post("/api/monitor/delivery", &body(&Uuid::new_v4().to_string())).await;
+        super::refused(&foreign, 404, "not_found");
+        assert_eq!(foreign.body, unknown.body, "{action}");
+    }
     assert_eq!(kept(&app).await, before, "nothing changed");
     let task = |field: &str, id: &str| json!({ "title": "Mine", field: id });
     for (field, theirs) in
@@ -189,7 +201,16 @@ async fn other_accounts_things_are_not_there() {
     for path in ["audit/entries", "audit/events"] {
         super::refused(&mallory.get(&format!("/api/{path}?account={}", things.user)).await, 403, "forbidden");
     }
-    for list in ["flows", "conversations", "leads", "settings/whatsapp", "audit/events", "employees", "tasks"] {
+    for list in [
+        "flows",
+        "conversations",
+        "leads",
+        "settings/whatsapp",
+        "audit/events",
+        "employees",
+        "tasks",
+        "webhook/queue-logs",
+    ] {
         assert_eq!(mallory.get(&format!("/api/{list}")).await.ok(), json!([]), "{list}");
     }
 }

@@ -1,5 +1,6 @@
 //! Statuses only ever go up, however they come.
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tests::app::{SignedIn, TestApp, eventually};
 use tests::flows::echo;
@@ -89,4 +90,61 @@ async fn a_status_of_a_message_that_is_not_ours_is_kept() {
     app.customer_writes("+972501234567", "still there?").await;
     app.wait_for_answers("+972501234567", 2).await;
     assert_eq!(dana.get(&path).await.ok()["messages"][1], before);
+}
+
+/// How often each kind of event of conversations is in the log.
+async fn many(app: &TestApp, kind: &str) -> i64 {
+    let count = sqlx::query_scalar("select count(*) from events where event_type = $1").bind(kind);
+    count.fetch_one(&app.database.pool).await.expect("a count")
+}
+
+async fn journal_is_done(app: &TestApp) {
+    eventually("an empty journal", async || {
+        let left = sqlx::query_scalar("select count(*) from webhook_journal where state = 0");
+        (left.fetch_one(&app.database.pool).await.ok() == Some(0_i64)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_status_5_times_in_parallel_and_again_6_days_later_has_1_effect() {
+    let app = TestApp::start().await;
+    let (dana, path) = answered(&app, "+972501234567").await;
+    let read = once(&dana, &path, "read").await;
+    let wamid = read["providerMessageId"].as_str().expect("a wamid");
+    let before = events(&app).await;
+    let failed = status(wamid, "972501234567", "failed", None);
+    join_all((0..5).map(|_| app.deliver(&failed))).await.into_iter().for_each(|answer| drop(answer.ok()));
+    journal_is_done(&app).await;
+    assert_eq!(many(&app, "conversation.message_failed_late").await, 1);
+    assert_eq!(events(&app).await, before + 1);
+    // Six days on, the journal has forgotten them.
+    let old = "update webhook_journal set received_at = received_at - interval '9 days'";
+    sqlx::query(old).execute(&app.database.pool).await.expect("time passes");
+    infrastructure::retention::sweep(&app.database.pool).await.expect("a sweep");
+    app.deliver(&failed).await.ok();
+    app.deliver(&status(wamid, "972501234567", "read", None)).await.ok();
+    journal_is_done(&app).await;
+    assert_eq!(events(&app).await, before + 1, "once is once");
+}
+
+async fn events(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select count(*) from events").fetch_one(&app.database.pool).await.expect("a count")
+}
+
+#[tokio::test]
+async fn a_failed_after_read_is_recorded_1_time_and_overrides_nothing() {
+    let app = TestApp::start().await;
+    let (dana, path) = answered(&app, "+972501234567").await;
+    let read = once(&dana, &path, "read").await;
+    let wamid = read["providerMessageId"].as_str().expect("a wamid");
+    for _ in 0..2 {
+        app.deliver(&status(wamid, "972501234567", "failed", None)).await.ok();
+    }
+    journal_is_done(&app).await;
+    assert_eq!(
+        (many(&app, "conversation.message_failed_late").await, many(&app, "conversation.message_failed").await),
+        (1, 0)
+    );
+    assert_eq!(once(&dana, &path, "read").await, read);
 }

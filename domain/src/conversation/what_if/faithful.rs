@@ -174,7 +174,15 @@ impl World {
     fn hears(&mut self, message_id: MessageId, status: DeliveryStatus, identified: bool) {
         let provider_message_id = identified.then(|| format!("wamid.out.{message_id}"));
         let at = self.now - TimeDelta::seconds(1);
-        let news = DeliveryNews { message_id, status, provider_message_id, error: None, possible_duplicate: false, at };
+        let news = DeliveryNews {
+            message_id,
+            status,
+            provider_message_id,
+            error: None,
+            possible_duplicate: false,
+            retry: 0,
+            at,
+        };
         let around = self.around();
         self.when(ConversationCommand::Delivery { news, around });
     }

@@ -322,6 +322,7 @@ fn news(event: &ConversationEvent) -> Option<DeliveryNews> {
         provider_message_id: None,
         error: None,
         possible_duplicate: false,
+        retry: 0,
         at,
     };
     match event {

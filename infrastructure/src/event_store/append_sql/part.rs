@@ -1,6 +1,6 @@
 //! The parts of an append's statement. A part whose columns are empty is left out: most commands need two or
 //! three, and what is not there costs nothing. `refused` holds the commands whose key is known or whose lease is
-//! lost: nothing else of them is written. The final select reads `appended` first, so that the insert into
+//! lost: nothing else of them is written. What changes rows of the outbox tells its log in the same breath. The final select reads `appended` first, so that the insert into
 //! `events` is the statement's first write.
 
 pub(super) const KEYS: &str =
@@ -16,16 +16,26 @@ pub(super) const KEYS_REFUSED: &str = "select k.command, 'key' as reason from ke
 pub(super) const LEASES: &str =
     "leases as (select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[]) as c(command, id, token)
 ), held as (
-    delete from outbox o using leases c where o.id = c.id and o.lease_token = c.token returning o.id
+    delete from outbox o using leases c where o.id = c.id and o.lease_token = c.token
+    returning o.id, o.tenant_id, o.bucket, o.lane, o.message_id, o.retry, o.attempts, o.created_at
+), held_log as (
+    insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, attempts, queued_at)
+    select tenant_id, bucket, lane, message_id, retry, 'sent', attempts, created_at from held
 )";
 pub(super) const LEASES_REFUSED: &str =
     "select c.command, 'lease' as reason from leases c where not exists (select from held h where h.id = c.id)";
 
 pub(super) const GRAVES: &str = "graves as (
-    select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[], {4}::text[]) as g(command, id, token, error)
+    select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[], {4}::text[], {5}::bigint[], {6}::text[])
+                  as g(command, id, token, error, code, class)
 ), buried as (
-    update outbox o set state = 4, last_error = g.error, lease_token = null, lease_until = null
-      from graves g where o.id = g.id and o.lease_token = g.token returning o.id
+    update outbox o set state = 4, due_at = now(), last_error = g.error, error_code = g.code, error_class = g.class,
+           lease_token = null, lease_until = null
+      from graves g where o.id = g.id and o.lease_token = g.token
+    returning o.id, o.tenant_id, o.bucket, o.lane, o.message_id, o.retry, o.attempts, o.created_at, g.code, g.class, g.error
+), buried_log as (
+    insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, attempts, queued_at, code, class, reason)
+    select tenant_id, bucket, lane, message_id, retry, 'dead', attempts, created_at, code, class, error from buried
 )";
 pub(super) const GRAVES_REFUSED: &str =
     "select g.command, 'lease' as reason from graves g where not exists (select from buried b where b.id = g.id)";
@@ -57,17 +67,33 @@ pub(super) const ABOUT: &str = "about as (
 )";
 
 pub(super) const TOLD: &str = "told as (
-    delete from outbox o using unnest({1}::uuid[], {2}::uuid[]) as t(tenant, message)
-     where o.message_id = t.message and o.tenant_id = t.tenant
+    delete from outbox o using unnest({1}::uuid[], {2}::uuid[], {3}::int[]) as t(tenant, message, retry)
+     where o.message_id = t.message and o.tenant_id = t.tenant and o.retry = t.retry
+    returning o.tenant_id, o.bucket, o.lane, o.message_id, o.retry, o.attempts, o.created_at
+), told_log as (
+    insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, attempts, queued_at)
+    select tenant_id, bucket, lane, message_id, retry, 'settled', attempts, created_at from told
 )";
 
 pub(super) const SENDS: &str = "sends as (
-    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at)
-    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval
-      from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[], {8}::json[])
-           with ordinality as s(command, tenant, lane, bucket, message, priority, recipient, content, n)
-     {unless_refused} order by n
+    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry)
+    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval, s.retry
+      from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[], {8}::json[],
+                  {10}::int[])
+           with ordinality as s(command, tenant, lane, bucket, message, priority, recipient, content, retry, n)
+     {unless_refused} order by n {again}
+    returning tenant_id, bucket, lane, message_id, retry, created_at
+), sends_log as (
+    insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, queued_at)
+    select tenant_id, bucket, lane, message_id, retry, case when retry = 0 then 'queued' else 'retried' end, created_at
+      from sends
 )";
+/// A dead letter comes to life as a new row would: behind whatever its conversation has sent meanwhile.
+pub(super) const SENDS_AGAIN: &str = "on conflict (message_id) do update
+       set id = default, bucket = excluded.bucket, priority = excluded.priority, recipient = excluded.recipient,
+           content = excluded.content, expires_at = excluded.expires_at, retry = excluded.retry, state = 0, attempts = 0,
+           due_at = now(), created_at = now(), resent = false, last_error = null, error_code = null, error_class = null
+     where outbox.state = 4";
 
 pub(super) const LATER: &str = "later as (
     insert into jobs (tenant_id, key, work, run_at)
