@@ -95,7 +95,7 @@ pub async fn bury(pool: &PgPool, message: &Claimed, why: &str) -> Result<(), sql
 }
 
 const BURY: &str = told!(
-    "update outbox o set state = 4, last_error = $3, lease_token = null, lease_until = null
+    "update outbox o set state = 4, due_at = now(), last_error = $3, lease_token = null, lease_until = null
       where id = $1 and lease_token = $2",
     "dead",
     "last_error"

@@ -151,7 +151,7 @@ impl TemplatesApi {
     async fn list(
         &self,
         app: Data<&Arc<App>>,
-        caller: May<TemplatesRule>,
+        caller: May<Templates>,
         request: &Request,
         /// In this status, such as `APPROVED`.
         #[oai(validator(max_length = 60))]
@@ -181,7 +181,7 @@ impl TemplatesApi {
     async fn submit(
         &self,
         app: Data<&Arc<App>>,
-        caller: May<TemplatesRule>,
+        caller: May<Templates>,
         body: Body<TemplateRequest>,
     ) -> Result<Made<TemplateView>, Failure<Submission>> {
         Ok(app.templates.submit(&caller.session, body.0.into()).await?.into())
@@ -195,7 +195,7 @@ impl TemplatesApi {
     async fn approve(
         &self,
         app: Data<&Arc<App>>,
-        caller: May<TemplatesRule>,
+        caller: May<Templates>,
         body: Body<ApprovalRequest>,
     ) -> Result<Answer<TemplateView>, Failure<Change>> {
         let ApprovalRequest { id, is_work_approved, non_utility_override, non_utility_override_reason } = body.0;
@@ -218,7 +218,7 @@ impl TemplatesApi {
     async fn delete(
         &self,
         app: Data<&Arc<App>>,
-        caller: May<TemplatesRule>,
+        caller: May<Templates>,
         /// The template's name.
         name: Path<String>,
         /// In this language alone.
