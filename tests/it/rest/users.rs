@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tests::app::{Answer, LINE, SignedIn, TestApp, eventually};
 use tests::flows::{drawflow, echo};
 use tests::webhook::text_message;
+use uuid::Uuid;
 
 use super::refused;
 
@@ -176,9 +177,13 @@ async fn a_deleted_account_lets_nobody_in_and_nothing_out_and_stays_readable() {
         (count(&app, parked).await == 1).then_some(())
     })
     .await;
-    let lead = json!({ "phone": "+972509999999", "name": "x" });
-    let trigger = app.call(Method::POST, &format!("/api/webhook/flow/{flow}/lead"), Some(&lead), &[]).await;
-    refused(&trigger, 404, "not_found");
+    let trigger = async |flow: &str| {
+        let lead = json!({ "phone": "+972509999999", "name": "x" });
+        app.call(Method::POST, &format!("/api/webhook/flow/{flow}/lead"), Some(&lead), &[]).await
+    };
+    let (gone, unknown) = (trigger(&flow).await, trigger(&Uuid::new_v4().to_string()).await);
+    assert_eq!((gone.status, &gone.body), (unknown.status, &unknown.body));
+    assert!(gone.status.is_client_error(), "{}", gone.text);
     let events = admin.get(&format!("/api/audit/events?account={}&limit=200", dana.id)).await.ok();
     assert_eq!(events, log, "the log is as it was");
     let entries = format!("/api/audit/entries?account={}&action=user.deleted", dana.id);
