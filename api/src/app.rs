@@ -13,6 +13,8 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
+use application::identity::preferences::Preferences;
+use application::identity::verification::Verification;
 use application::leads::Leads;
 use application::projections::Projections;
 use application::time_travel::TimeTravel;
@@ -23,6 +25,10 @@ use crate::middleware::rate_limit::RateLimits;
 pub struct App {
     /// People, sessions, credentials.
     pub identity: Identity,
+    /// New people, and proof that they can be reached.
+    pub verification: Verification,
+    /// What people prefer.
+    pub preferences: Arc<dyn Preferences>,
     /// Flows.
     pub flows: Flows,
     /// What flows would have done.

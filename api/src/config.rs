@@ -7,6 +7,7 @@ mod secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use application::identity::registration::check_deliverable;
 use clap::CommandFactory;
 
 pub use cli::{
@@ -55,6 +56,19 @@ pub struct MetaConfig {
     pub verify_token: Option<Secret<String>>,
 }
 
+/// E-mail and codes: what people are verified with.
+#[derive(Debug, Clone)]
+pub struct VerificationConfig {
+    /// The mail server; none means that no mail is sent, or the sandbox's own server.
+    pub smtp_url: Option<Secret<String>>,
+    /// Whom mail is from.
+    pub smtp_from: String,
+    /// The WhatsApp authentication template codes go out in.
+    pub template: String,
+    /// Its language at Meta.
+    pub template_language: String,
+}
+
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -82,6 +96,8 @@ pub struct Config {
     pub sandbox: bool,
     /// Meta.
     pub meta: MetaConfig,
+    /// E-mail and codes.
+    pub verification: VerificationConfig,
     /// What to log, in the language of `RUST_LOG`.
     pub log: String,
     /// Where traces go; none means nowhere.
@@ -108,6 +124,7 @@ impl Config {
         let here = format!("http://{listen}");
         let sandbox = parse::switch(options.sandbox.variable("FLOWBOT_SANDBOX"))?;
         let public_url = parse::http_url(options.public_url.variable("FLOWBOT_PUBLIC_URL"))?;
+        let verification = verification(options, public_url.as_deref().unwrap_or(&here))?;
         Ok(Self {
             database_url: parse::database_url(options.database_url.variable("DATABASE_URL"))?,
             data_dir: options.data_dir.variable("FLOWBOT_DATA_DIR").text().unwrap_or("./.flowbot").into(),
@@ -119,6 +136,7 @@ impl Config {
             roles: parse::roles(options.roles.variable("FLOWBOT_ROLES"))?,
             debug_key: options.debug_key.given(),
             meta: meta(options, sandbox, &here)?,
+            verification,
             log: parse::log_filter(options.rust_log.variable("RUST_LOG"))?,
             otlp_endpoint: parse::http_url(options.otlp_endpoint.variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?,
             listen,
@@ -138,6 +156,24 @@ fn meta(options: &Options, sandbox: bool, here: &str) -> Result<MetaConfig, Conf
         app_id: options.meta_app_id.variable("META_APP_ID").text().map(str::to_owned),
         app_secret: options.meta_app_secret.given().or_else(|| played(SANDBOX_APP_SECRET)),
         verify_token: options.meta_verify_token.given().or_else(|| played(SANDBOX_VERIFY_TOKEN)),
+    })
+}
+
+/// Mail is from the host the outside calls us by, unless somebody else is named.
+fn verification(options: &Options, public_url: &str) -> Result<VerificationConfig, ConfigError> {
+    let host = public_url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    let from = format!("no-reply@{host}");
+    let is_name = host.contains(|letter: char| letter.is_alphabetic()) && check_deliverable(&from).is_ok();
+    let from = if is_name { from } else { "no-reply@localhost.localdomain".to_owned() };
+    let named = parse::mailbox(options.smtp_from.variable("SMTP_FROM"))?;
+    Ok(VerificationConfig {
+        smtp_url: parse::smtp_url(options.smtp_url.variable("SMTP_URL"))?,
+        smtp_from: named.unwrap_or_else(|| format!("FlowBot <{from}>")),
+        template: parse::template(options.auth_template.variable("FLOWBOT_AUTH_TEMPLATE"), "flowbot_auth_code")?,
+        template_language: parse::template_language(
+            options.auth_template_language.variable("FLOWBOT_AUTH_TEMPLATE_LANGUAGE"),
+            "en",
+        )?,
     })
 }
 

@@ -119,6 +119,10 @@ impl From<AppError> for ApiError {
                 refusal.body.window_open = Some(false);
                 refusal
             }
+            AppError::Unverified => Self::forbidden("email_unverified", message),
+            AppError::CodeInvalid => Self::invalid("code_invalid", message),
+            AppError::RateLimited { wait_sec } => Self::rate_limited(wait_sec),
+            AppError::NotConfigured { code, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message),
             AppError::Unavailable => Self::unavailable(message),
             AppError::Internal(source) => {
                 tracing::error!(error = %chain(&*source), "A request failed inside");
@@ -202,6 +206,12 @@ statuses! {
     BareChange: 400 401 403 404 409 500 503;
     /// A sign-in.
     SignIn: 400 401 403 413 415 429 500 503;
+    /// Somebody new.
+    Register: 400 409 413 415 429 500 503;
+    /// A code, asked for or shown.
+    Verify: 400 403 413 415 429 500 503;
+    /// What somebody prefers.
+    Prefer: 400 401 403 404 413 415 500 503;
     /// A trigger with an allowance.
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
@@ -255,7 +265,10 @@ const fn describe(status: u16) -> &'static str {
         413 => "The body is larger than 1 MiB; 3 MiB for webhooks.",
         415 => "The body is not `application/json`.",
         429 => "Too many requests; `Retry-After` says how many seconds to wait.",
-        503 => "The database cannot be reached and nothing was stored; `Retry-After` says when to try again.",
+        503 => {
+            "The database cannot be reached and nothing was stored; `Retry-After` says when to try again. Without it, the \
+             operator did not set up what this takes."
+        }
         _ => "Our fault; the request id in `X-Request-Id` finds it in the log.",
     }
 }

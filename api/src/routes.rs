@@ -20,7 +20,7 @@ use poem_openapi::Tags;
 /// Groups of operations.
 #[derive(Tags)]
 pub enum Group {
-    /// Sign in, sign out, and exchange API credentials for a token.
+    /// Register, verify, sign in, sign out, and exchange API credentials for a token.
     #[oai(rename = "Auth & Identity")]
     Auth,
     /// Graphs people edit, versions that run, and the switch between them.
@@ -41,7 +41,13 @@ pub enum Group {
 
 /// Every operation. The order is the document's.
 pub type Operations = (
-    (auth::session::Sessions, auth::api_token::ApiTokens),
+    (
+        auth::session::Sessions,
+        auth::api_token::ApiTokens,
+        auth::registration::Registrations,
+        auth::verification::Verifications,
+        auth::preferences::PreferencesApi,
+    ),
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
@@ -54,7 +60,13 @@ pub type Operations = (
 /// Every operation, to be served or documented.
 pub const fn operations() -> Operations {
     (
-        (auth::session::Sessions, auth::api_token::ApiTokens),
+        (
+            auth::session::Sessions,
+            auth::api_token::ApiTokens,
+            auth::registration::Registrations,
+            auth::verification::Verifications,
+            auth::preferences::PreferencesApi,
+        ),
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,

@@ -40,6 +40,8 @@ pub enum Work {
     Timer { conversation: ConversationId, run_id: RunId, step: u32 },
     /// Change the lead of a contact.
     UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
+    /// Deliver a letter, which is sealed: it holds a code and an address.
+    Letter { sealed: String },
 }
 
 /// Something an event leads to.

@@ -41,6 +41,26 @@ pub enum AppError {
     /// Nothing but a template may be sent.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,
+    /// Who asks has to verify their e-mail address first.
+    #[error("verify your e-mail address first: send the code you got to /api/auth/verify-code")]
+    Unverified,
+    /// A code that proves nothing. Why not is nobody's business.
+    #[error("the code is wrong, or no longer good; ask for a new one")]
+    CodeInvalid,
+    /// It was asked for too often.
+    #[error("too many requests; try again in {wait_sec} s")]
+    RateLimited {
+        /// Seconds until it may be asked for again.
+        wait_sec: u64,
+    },
+    /// The operator did not set up what it takes.
+    #[error("{message}")]
+    NotConfigured {
+        /// A stable word.
+        code: &'static str,
+        /// In words.
+        message: String,
+    },
     /// Try again later; nothing was stored.
     #[error("the database cannot be reached; try again")]
     Unavailable,

@@ -1,4 +1,4 @@
-//! Work for later: timers of waiting runs, changes a flow asked for elsewhere. At least once, with an effect
+//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, letters. At least once, with an effect
 //! that is recorded once: the rules ignore a timer that comes late and a change that is so already.
 
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::event_store::commands::Pokes;
+use crate::post::SealedPost;
 use crate::postgres::app_error;
 
 /// Jobs claimed at a time.
@@ -45,6 +46,8 @@ pub struct Jobs {
     pub directory: Arc<dyn LineDirectory>,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// Letters.
+    pub post: SealedPost,
     /// Wakes us.
     pub pokes: Arc<Pokes>,
 }
@@ -115,8 +118,12 @@ impl Jobs {
                 let lasting =
                     !matches!(error, AppError::Unavailable | AppError::Conflict { .. } | AppError::Internal(_));
                 let dead = lasting || job.attempts >= ATTEMPTS_MAX;
-                tracing::warn!(job = job.id, dead, %error, "A job failed");
-                self.put_off(&job, dead, &error.to_string()).await
+                let reason = match &error {
+                    AppError::Internal(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                tracing::warn!(job = job.id, dead, reason, "A job failed");
+                self.put_off(&job, dead, &reason).await
             }
         };
         if let Err(error) = written {
@@ -140,6 +147,7 @@ impl Jobs {
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.leads.record(tenant, &cause, phone, facts, Along::default()).await.map(drop)
             }
+            Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }
     }
 

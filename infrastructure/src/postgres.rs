@@ -8,10 +8,12 @@ pub mod idempotency;
 pub mod lines;
 pub mod migrations;
 pub mod personal_data;
+pub mod preferences;
 pub mod readers;
 pub mod sessions;
 pub mod ttl_cache;
 pub mod users;
+pub mod verification_codes;
 
 use application::error::AppError;
 

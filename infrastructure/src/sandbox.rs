@@ -10,7 +10,11 @@
 //! - The bearer token `expired` is refused with 190.
 //! - What is no template fails with 131047 unless the customer wrote to the line within 24 hours.
 //!
+//! Beside it stands a mail server: `GET /sandbox/mailbox?to=` shows what came in (see [`mail`]).
+//!
 //! Webhooks are signed over their exact bytes and retried up to seven times. Everything is kept in memory.
+
+pub mod mail;
 
 mod meta_check;
 mod meta_inbound;

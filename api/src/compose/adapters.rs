@@ -16,6 +16,8 @@ use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
+use application::identity::letters::Mailer;
+use application::identity::verification::Verification;
 use application::leads::Leads;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
@@ -39,17 +41,20 @@ use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
+use infrastructure::postgres::preferences::PgPreferences;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
 use infrastructure::postgres::readers::recorded_runs::PgRecordedRuns;
 use infrastructure::postgres::sessions::PgSessions;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::postgres::verification_codes::PgVerifications;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::jwt::SessionTokens;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
+use infrastructure::security::verification_code::KeyedCodes;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -73,6 +78,8 @@ pub struct Grounds {
     pub secrets: SecretBox,
     /// This process among the nodes.
     pub node: Uuid,
+    /// Sends mail, where that is set up.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 /// The rooms put together, with what the workers need of them.
@@ -99,6 +106,8 @@ pub struct Adapters {
     pub users: Arc<PgUsers>,
     /// Seals the log.
     pub sealer: Arc<Sealer>,
+    /// Codes and their letters.
+    pub verifications: Arc<PgVerifications>,
 }
 
 struct Sleep;
@@ -112,7 +121,7 @@ impl Pause for Sleep {
 
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
-    let Grounds { pool, clock, ids, key, secrets, node } = grounds;
+    let Grounds { pool, clock, ids, key, secrets, node, mailer } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
@@ -133,6 +142,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let flow_reader: Arc<dyn FlowReader> = Arc::new(PgFlowReader { pool: pool.clone() });
     let sessions = Arc::new(PgSessions::new(pool.clone()));
     let users = Arc::new(PgUsers::new(pool.clone(), Arc::clone(&sessions)));
+    let codes = KeyedCodes::new(key);
+    let verifications = Arc::new(PgVerifications {
+        pool: pool.clone(),
+        secrets: secrets.clone(),
+        sessions: Arc::clone(&sessions),
+        codes: codes.clone(),
+    });
 
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
@@ -182,6 +198,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         clock: Arc::clone(&clock),
     };
     let app = App {
+        verification: Verification {
+            store: verifications.clone(),
+            codes: Arc::new(codes),
+            passwords: Arc::new(Argon2Passwords),
+            mails: mailer.is_some(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+        },
+        preferences: Arc::new(PgPreferences { pool: pool.clone(), sessions: Arc::clone(&sessions) }),
         erasure,
         proofs: Arc::new(proofs),
         identity: Identity {
@@ -245,5 +270,6 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines,
         users,
         sealer,
+        verifications,
     }
 }

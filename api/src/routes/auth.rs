@@ -1,4 +1,7 @@
-//! Signing in.
+//! Signing in and up.
 
 pub mod api_token;
+pub mod preferences;
+pub mod registration;
 pub mod session;
+pub mod verification;

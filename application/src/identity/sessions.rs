@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::access::Access;
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use uuid::Uuid;
 
 use crate::error::AppResult;
@@ -39,6 +40,8 @@ pub struct SessionRecord {
     pub tenant: TenantId,
     /// What they may do, by now.
     pub access: Access,
+    /// The language they chose.
+    pub language: Option<Language>,
     /// Made for what.
     pub kind: SessionKind,
     /// Until when.

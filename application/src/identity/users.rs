@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::shared::ids::UserId;
+use domain::shared::preferences::{Language, Theme};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,10 +26,20 @@ pub struct UserView {
     pub display_name: String,
     /// E-mail address.
     pub email: String,
+    /// Whether they proved that they read mail there.
+    pub email_verified: bool,
+    /// Phone, in E.164.
+    pub phone: Option<String>,
+    /// Whether they proved that it is theirs.
+    pub phone_verified: bool,
     /// `user` or `admin`.
     pub role: String,
     /// The account's time zone, an IANA name.
     pub timezone: String,
+    /// The language they chose for errors and letters; none means the browser's.
+    pub language: Option<Language>,
+    /// How they want the user interface to look.
+    pub theme: Theme,
     /// Whether an administrator allowed the account to use API credentials.
     pub api_access_approved: bool,
     /// When they joined.

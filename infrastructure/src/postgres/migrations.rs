@@ -25,6 +25,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100400 "generations",
     20261122100500 "run_index",
     20261122100600 "tenant_log",
+    20261128090000 "access",
+    20261128100000 "registration",
+    20261128100100 "verification_codes",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -8,6 +8,7 @@ use application::identity::sessions::{NewSession, SessionKind, SessionRecord, Se
 use async_trait::async_trait;
 use domain::access::{Access, Permission, Role};
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
@@ -70,6 +71,7 @@ impl Sessions for PgSessions {
         let load = async {
             sqlx::query(
                 "select s.user_id, coalesce(u.account_id, u.id) as tenant_id, s.kind, s.expires_at, u.role,
+                        not u.must_verify as verified, u.language,
                         case when s.kind = 'api' then c.scopes else u.permissions end as granted
                    from sessions s join users u on u.id = s.user_id left join api_clients c on c.user_id = u.id
                   where s.id = $1 and s.revoked_at is null and u.active",
@@ -130,10 +132,12 @@ fn record(row: &PgRow) -> sqlx::Result<SessionRecord> {
         SessionKind::Session => Role::from_word(row.try_get("role")?).unwrap_or(Role::Employee),
     };
     let granted = row.try_get::<Option<Vec<String>>, _>("granted")?.unwrap_or_default();
+    let granted = granted.iter().filter_map(|word| Permission::from_word(word)).collect();
     Ok(SessionRecord {
         user: UserId(row.try_get("user_id")?),
         tenant: TenantId(row.try_get("tenant_id")?),
-        access: Access { role, granted: granted.iter().filter_map(|word| Permission::from_word(word)).collect() },
+        access: Access { role, granted, verified: row.try_get("verified")? },
+        language: row.try_get::<Option<&str>, _>("language")?.and_then(Language::from_word),
         kind,
         expires_at: row.try_get("expires_at")?,
     })

@@ -13,6 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::shared::ids::UserId;
+use domain::shared::phone::Phone;
+use domain::shared::preferences::{Language, Theme};
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
@@ -30,7 +32,8 @@ const NAMES_LOCK: &str = "select pg_advisory_xact_lock(hashtextextended('flowbot
 
 macro_rules! user_columns {
     () => {
-        "id, username, display_name, email, role, timezone, api_access_approved, created_at"
+        "id, username, display_name, email, email_verified_at is not null as email_verified, phone,
+         phone_verified_at is not null as phone_verified, role, timezone, language, theme, api_access_approved, created_at"
     };
 }
 
@@ -160,7 +163,11 @@ impl Users for PgUsers {
     ) -> AppResult<UserView> {
         let mut tx = AuditedTx::begin(&self.pool).await?;
         let sql = concat!(
-            "update users set email = coalesce($2, email), display_name = coalesce($3, display_name),
+            "update users set email = coalesce($2, email), email_verified_at = case
+                        when $2 is null or lower($2) = lower(email) then email_verified_at
+                        -- An administrator knows; others prove it. Their account goes on meanwhile.
+                        when $8 and not must_verify then now() end,
+                    display_name = coalesce($3, display_name),
                     timezone = coalesce($4, timezone), role = coalesce($5, role),
                     api_access_approved = coalesce($6, api_access_approved), password_hash = coalesce($7, password_hash)
               where id = $1 returning ",
@@ -174,6 +181,7 @@ impl Users for PgUsers {
             .bind(&change.role)
             .bind(change.api_access_approved)
             .bind(password_hash)
+            .bind(session.is_admin())
             .try_map(|row: PgRow| user(&row))
             .fetch_optional(tx.conn())
             .await
@@ -207,12 +215,12 @@ async fn has_admin(conn: &mut PgConnection) -> AppResult<bool> {
     sqlx::query_scalar(sql).fetch_one(conn).await.map_err(app_error)
 }
 
-async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
+pub(crate) async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
     sqlx::query(NAMES_LOCK).execute(conn).await.map(drop).map_err(app_error)
 }
 
 /// Needs [`lock_names`], in a statement of its own before: the check sees what was committed until then.
-async fn insert(
+pub(crate) async fn insert(
     conn: &mut PgConnection,
     id: UserId,
     new: &NewUser,
@@ -242,6 +250,27 @@ async fn insert(
         .ok_or(AppError::Conflict { code: CODE, message: MESSAGE.to_owned() })
 }
 
+/// Whoever was just made has to verify their e-mail before they may do anything.
+pub(crate) async fn must_verify(
+    conn: &mut PgConnection,
+    id: UserId,
+    phone: Option<&Phone>,
+    language: Option<Language>,
+) -> AppResult<UserView> {
+    let sql = concat!(
+        "update users set must_verify = true, email_verified_at = null, phone = $2, language = $3 where id = $1 returning ",
+        user_columns!()
+    );
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(phone.map(Phone::as_str))
+        .bind(language.map(Language::as_str))
+        .try_map(|row: PgRow| user(&row))
+        .fetch_one(conn)
+        .await
+        .map_err(app_error)
+}
+
 fn created(actor: &str, id: UserId, new: &NewUser) -> AuditEntry {
     let details =
         json!({ "username": new.username, "email": new.email, "displayName": new.display_name, "role": role(new) });
@@ -269,8 +298,13 @@ fn user(row: &PgRow) -> sqlx::Result<UserView> {
         username: row.try_get("username")?,
         display_name: row.try_get("display_name")?,
         email: row.try_get("email")?,
+        email_verified: row.try_get("email_verified")?,
+        phone: row.try_get("phone")?,
+        phone_verified: row.try_get("phone_verified")?,
         role: row.try_get("role")?,
         timezone: row.try_get("timezone")?,
+        language: row.try_get::<Option<&str>, _>("language")?.and_then(Language::from_word),
+        theme: Theme::from_word(row.try_get("theme")?).unwrap_or(Theme::System),
         api_access_approved: row.try_get("api_access_approved")?,
         created_at: Stamp(row.try_get("created_at")?),
     })

@@ -109,6 +109,7 @@ pub(super) fn help() -> Value {
         "customerWrites": "POST customers/{phone}/messages?deliveries=1 with {phoneNumberId, text | buttonId+title | rowId+title | payload+title | type+media | raw, name}",
         "customerSees": "GET customers/{phone}/messages?phoneNumberId=",
         "customers": "GET customers",
+        "mailbox": "GET mailbox?to=dana@example.com: e-mail that was sent, the newest last",
         "window": "What is no template fails with 131047 unless the customer wrote to the line within 24 hours.",
         "numbers": {
             "+15559 and a six-digit code (+15559131056)": "the request is refused with that code",

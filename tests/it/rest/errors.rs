@@ -209,9 +209,12 @@ async fn every_operation_that_is_not_public_asks_who_calls() {
             "createApiToken",
             "login",
             "receiveWhatsappWebhook",
+            "register",
             "sendLeadToFlow",
+            "sendVerification",
             "triggerFlow",
             "triggerFlowByQuery",
+            "verifyCode",
             "verifyWhatsappWebhook"
         ]
     );
