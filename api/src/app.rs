@@ -14,8 +14,10 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
+use application::identity::preferences::Preferences;
 use application::identity::signing_keys::SigningKeys;
 use application::identity::social::SocialSignIn;
+use application::identity::verification::Verification;
 use application::leads::Leads;
 use application::monitoring::Monitoring;
 use application::people::People;
@@ -40,6 +42,10 @@ pub struct App {
     pub signing_keys: Arc<dyn SigningKeys>,
     /// Now.
     pub clock: Arc<dyn Clock>,
+    /// New people, and proof that they can be reached.
+    pub verification: Verification,
+    /// What people prefer.
+    pub preferences: Arc<dyn Preferences>,
     /// Flows.
     pub flows: Flows,
     /// What flows would have done.

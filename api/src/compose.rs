@@ -5,6 +5,7 @@ pub mod database;
 pub mod health;
 pub mod listener;
 pub mod logging;
+pub mod mail;
 pub mod server;
 pub mod workers;
 

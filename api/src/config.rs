@@ -7,6 +7,7 @@ mod secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use application::identity::registration::check_deliverable;
 use clap::CommandFactory;
 
 pub use cli::{
@@ -70,6 +71,19 @@ pub struct SocialConfig {
     pub facebook_url: String,
 }
 
+/// E-mail and codes: what people are verified with.
+#[derive(Debug, Clone)]
+pub struct VerificationConfig {
+    /// The mail server; none means that no mail is sent, or the sandbox's own server.
+    pub smtp_url: Option<Secret<String>>,
+    /// Whom mail is from.
+    pub smtp_from: String,
+    /// The WhatsApp authentication template codes go out in.
+    pub template: String,
+    /// Its language at Meta.
+    pub template_language: String,
+}
+
 /// The whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -99,6 +113,8 @@ pub struct Config {
     pub meta: MetaConfig,
     /// Those who vouch for people.
     pub social: SocialConfig,
+    /// E-mail and codes.
+    pub verification: VerificationConfig,
     /// What to log, in the language of `RUST_LOG`.
     pub log: String,
     /// Where traces go; none means nowhere.
@@ -125,6 +141,7 @@ impl Config {
         let here = format!("http://{listen}");
         let sandbox = parse::switch(options.sandbox.variable("FLOWBOT_SANDBOX"))?;
         let public_url = parse::http_url(options.public_url.variable("FLOWBOT_PUBLIC_URL"))?;
+        let verification = verification(options, public_url.as_deref().unwrap_or(&here))?;
         Ok(Self {
             database_url: parse::database_url(options.database_url.variable("DATABASE_URL"))?,
             data_dir: options.data_dir.variable("FLOWBOT_DATA_DIR").text().unwrap_or("./.flowbot").into(),
@@ -137,6 +154,7 @@ impl Config {
             debug_key: options.debug_key.given(),
             meta: meta(options, sandbox, &here)?,
             social: social(options, sandbox, &here)?,
+            verification,
             log: parse::log_filter(options.rust_log.variable("RUST_LOG"))?,
             otlp_endpoint: parse::http_url(options.otlp_endpoint.variable("OTEL_EXPORTER_OTLP_ENDPOINT"))?,
             listen,
@@ -174,6 +192,24 @@ fn social(options: &Options, sandbox: bool, here: &str) -> Result<SocialConfig, 
         google_url: google_url.unwrap_or_else(|| usual("https://www.googleapis.com", "google")),
         google_client_id: client_id.or(sandbox.then_some(SANDBOX_GOOGLE_CLIENT_ID)).map(str::to_owned),
         facebook_url: facebook_url.unwrap_or_else(|| usual("https://limited.facebook.com", "facebook")),
+    })
+}
+
+/// Mail is from the host the outside calls us by, unless somebody else is named.
+fn verification(options: &Options, public_url: &str) -> Result<VerificationConfig, ConfigError> {
+    let host = public_url.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next()).unwrap_or_default();
+    let from = format!("no-reply@{host}");
+    let is_name = host.contains(|letter: char| letter.is_alphabetic()) && check_deliverable(&from).is_ok();
+    let from = if is_name { from } else { "no-reply@localhost.localdomain".to_owned() };
+    let named = parse::mailbox(options.smtp_from.variable("SMTP_FROM"))?;
+    Ok(VerificationConfig {
+        smtp_url: parse::smtp_url(options.smtp_url.variable("SMTP_URL"))?,
+        smtp_from: named.unwrap_or_else(|| format!("FlowBot <{from}>")),
+        template: parse::template(options.auth_template.variable("FLOWBOT_AUTH_TEMPLATE"), "flowbot_auth_code")?,
+        template_language: parse::template_language(
+            options.auth_template_language.variable("FLOWBOT_AUTH_TEMPLATE_LANGUAGE"),
+            "en",
+        )?,
     })
 }
 

@@ -119,10 +119,14 @@ impl From<AppError> for ApiError {
                 refusal.body.window_open = Some(false);
                 refusal
             }
-            AppError::Unavailable | AppError::ProviderUnavailable(_) => Self::unavailable(message),
+            AppError::Unverified => Self::forbidden("email_unverified", message),
+            AppError::CodeInvalid => Self::invalid("code_invalid", message),
             AppError::Limited { wait_sec, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
                 .with(header::RETRY_AFTER, wait_sec.to_string()),
+            AppError::RateLimited { wait_sec } => Self::rate_limited(wait_sec),
             AppError::Upstream { code, .. } => Self::new(StatusCode::BAD_GATEWAY, code, message),
+            AppError::NotConfigured { code, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message),
+            AppError::Unavailable | AppError::ProviderUnavailable(_) => Self::unavailable(message),
             AppError::Internal(source) => {
                 tracing::error!(error = %chain(&*source), "A request failed inside");
                 Self::internal()
@@ -213,6 +217,12 @@ statuses! {
     Submission: 400 401 403 409 413 415 429 500 502 503;
     /// A deletion that a provider has a say in.
     Deletion: 400 401 403 404 409 413 415 429 500 502 503;
+    /// Somebody new.
+    Register: 400 409 413 415 429 500 503;
+    /// A code, asked for or shown.
+    Verify: 400 403 413 415 429 500 503;
+    /// What somebody prefers.
+    Prefer: 400 401 403 404 413 415 500 503;
     /// A trigger with an allowance.
     LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
@@ -267,7 +277,10 @@ const fn describe(status: u16) -> &'static str {
         415 => "The body is not `application/json`.",
         429 => "Too many requests; `Retry-After` says how many seconds to wait.",
         502 => "Meta refused it for a reason the request has no part in, or could not be reached.",
-        503 => "The database cannot be reached and nothing was stored; `Retry-After` says when to try again.",
+        503 => {
+            "The database cannot be reached and nothing was stored; `Retry-After` says when to try again. Without it, the \
+             operator did not set up what this takes."
+        }
         _ => "Our fault; the request id in `X-Request-Id` finds it in the log.",
     }
 }

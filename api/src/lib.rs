@@ -8,6 +8,7 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod error;
+pub mod language;
 pub mod middleware;
 pub mod openapi;
 pub mod routes;

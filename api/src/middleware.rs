@@ -1,5 +1,5 @@
-//! What every request passes through, from the outside in: observation, headers, idempotency, uniform
-//! errors, panics, size limits.
+//! What every request passes through, from the outside in: observation, headers, the reader's language, idempotency,
+//! uniform errors, panics, size limits.
 
 pub mod allow;
 pub mod body_limit;
@@ -9,4 +9,5 @@ pub mod observe;
 pub mod panics;
 pub mod prolong;
 pub mod rate_limit;
+pub mod translate;
 pub mod uniform_errors;

@@ -20,6 +20,7 @@ use crate::middleware::idempotency::Idempotent;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
 use crate::middleware::prolong::Prolong;
+use crate::middleware::translate::Translate;
 use crate::middleware::uniform_errors::UniformErrors;
 use crate::routes::ndjson::NDJSON;
 use crate::routes::{Operations, operations};
@@ -34,7 +35,9 @@ const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people 
     **Sending again.** With an `Idempotency-Key`, a request that changes something may be sent again after a time-out: it \
     takes effect once, and is answered as it was the first time. Answers with a 5xx or a `Retry-After` are not kept, so \
     the same key may be tried again.\n\n\
-    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. Every \
+    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. The words \
+    are in the language the person chose, else the one `Accept-Language` likes best, of `en`, `he`, `ar` and `ru`; \
+    `Content-Language` names it, and the code is the same in all. Every \
     answer has an `X-Request-Id`; send a UUID of your own to choose it.";
 
 /// Real requests and answers, by operation.
@@ -78,6 +81,7 @@ fn layered(beside: Route) -> impl Endpoint<Output = Response> {
         .with(CatchPanic::new().with_handler(AnswerPanic))
         .with(UniformErrors(methods))
         .with(Idempotent)
+        .with(Translate)
         .with(Prolong)
         .with(CookieJarManager::new())
         .map(|response| async move { secure(response) })

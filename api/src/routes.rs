@@ -21,7 +21,7 @@ use poem_openapi::Tags;
 /// Groups of operations.
 #[derive(Tags)]
 pub enum Group {
-    /// Sign in, sign out, end sessions, and exchange API credentials for a token.
+    /// Register, verify, sign in, sign out, end sessions, and exchange API credentials for a token.
     #[oai(rename = "Auth & Identity")]
     Auth,
     /// Graphs people edit, versions that run, and the switch between them.
@@ -45,7 +45,15 @@ pub enum Group {
 
 /// Every operation. The order is the document's.
 pub type Operations = (
-    (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
+    (
+        auth::session::SignIns,
+        auth::sessions::SessionsApi,
+        auth::social::SocialApi,
+        auth::api_token::ApiTokens,
+        auth::registration::Registrations,
+        auth::verification::Verifications,
+        auth::preferences::PreferencesApi,
+    ),
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
@@ -66,7 +74,15 @@ pub type Operations = (
 /// Every operation, to be served or documented.
 pub const fn operations() -> Operations {
     (
-        (auth::session::SignIns, auth::sessions::SessionsApi, auth::social::SocialApi, auth::api_token::ApiTokens),
+        (
+            auth::session::SignIns,
+            auth::sessions::SessionsApi,
+            auth::social::SocialApi,
+            auth::api_token::ApiTokens,
+            auth::registration::Registrations,
+            auth::verification::Verifications,
+            auth::preferences::PreferencesApi,
+        ),
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,

@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::middleware::idempotency::RequestKey;
 use crate::middleware::observe::RequestId;
 use crate::middleware::prolong::Due;
+use crate::middleware::translate::Chosen;
 
 /// The session cookie.
 pub const COOKIE: &str = "wdf_token";
@@ -46,11 +47,8 @@ impl Caller {
     /// Nobody does, or another site's page sent the request.
     pub async fn of(request: &Request) -> Result<Self, ApiError> {
         let app = app(request)?;
-        let bearer = request.headers().typed_get::<Authorization<Bearer>>().map(|it| it.token().to_owned());
-        let by_cookie = bearer.is_none();
-        let token = bearer.or_else(|| request.cookie().get(COOKIE).map(|it| it.value_str().to_owned()));
-        let token = token.filter(|text| !text.is_empty());
-        let token = token.ok_or_else(|| ApiError::unauthorized("sign in, or send a Bearer token"))?;
+        let shown = shown_token(request);
+        let (token, by_cookie) = shown.ok_or_else(|| ApiError::unauthorized("sign in, or send a Bearer token"))?;
         if by_cookie && !request.method().is_safe() && app.site.is_foreign(request.headers()) {
             return Err(ApiError::forbidden("cross_origin", "another site's page may not act for this session"));
         }
@@ -59,6 +57,9 @@ impl Caller {
             known.ok_or_else(|| ApiError::unauthorized("the session or the token is not valid"))?;
         if is_due && let Some(due) = request.data::<Due>() {
             due.is(&token, by_cookie);
+        }
+        if let Some(chosen) = request.data::<Chosen>() {
+            chosen.is(session.language);
         }
         let correlation = request.data::<RequestId>().map_or(session.correlation, |it| it.0);
         let idempotency_key = request.data::<RequestKey>().map(|it| it.0.clone());
@@ -76,6 +77,14 @@ impl Caller {
         }
         Ok(Session { tenant, ..self.session.clone() })
     }
+}
+
+/// The token a request shows, and whether as a cookie.
+pub fn shown_token(request: &Request) -> Option<(String, bool)> {
+    let bearer = request.headers().typed_get::<Authorization<Bearer>>().map(|it| it.token().to_owned());
+    let by_cookie = bearer.is_none();
+    let token = bearer.or_else(|| request.cookie().get(COOKIE).map(|it| it.value_str().to_owned()));
+    token.filter(|text| !text.is_empty()).map(|token| (token, by_cookie))
 }
 
 /// The rooms behind the operations, from inside an extractor.

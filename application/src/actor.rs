@@ -2,6 +2,7 @@
 
 use domain::access::{Access, Role};
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use uuid::Uuid;
 
 use crate::idempotency;
@@ -57,6 +58,8 @@ pub struct Session {
     pub user: UserId,
     /// What they may do.
     pub access: Access,
+    /// The language they chose.
+    pub language: Option<Language>,
     /// Shared by everything this request leads to.
     pub correlation: Uuid,
     /// The client's key for the request, when it sent one.

@@ -47,6 +47,8 @@ pub enum Work {
     UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
     /// Take a template into the group it was submitted for.
     JoinGroup { group: TemplateGroupId, create_as: Option<String>, member: Member },
+    /// Deliver a letter, which is sealed: it holds a code and an address.
+    Letter { sealed: String },
 }
 
 /// Something an event leads to.

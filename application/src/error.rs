@@ -45,6 +45,18 @@ pub enum AppError {
     /// Nothing but a template may be sent.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,
+    /// Who asks has to verify their e-mail address first.
+    #[error("verify your e-mail address first: send the code you got to /api/auth/verify-code")]
+    Unverified,
+    /// A code that proves nothing. Why not is nobody's business.
+    #[error("the code is wrong, or no longer good; ask for a new one")]
+    CodeInvalid,
+    /// It was asked for too often.
+    #[error("too many requests; try again in {wait_sec} s")]
+    RateLimited {
+        /// Seconds until it may be asked for again.
+        wait_sec: u64,
+    },
     /// Too much at once.
     #[error("{message}")]
     Limited {
@@ -52,6 +64,14 @@ pub enum AppError {
         message: String,
         /// Seconds until it may be tried again.
         wait_sec: u64,
+    },
+    /// The operator did not set up what it takes.
+    #[error("{message}")]
+    NotConfigured {
+        /// A stable word.
+        code: &'static str,
+        /// In words.
+        message: String,
     },
     /// A provider said no, or nothing.
     #[error("{message}")]

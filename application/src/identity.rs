@@ -1,11 +1,15 @@
 //! Who may ask: people, their sessions, their API credentials.
 
 pub mod api_access;
+pub mod letters;
 pub mod ports;
+pub mod preferences;
+pub mod registration;
 pub mod sessions;
 pub mod signing_keys;
 pub mod social;
 pub mod users;
+pub mod verification;
 
 use std::sync::Arc;
 
@@ -100,6 +104,7 @@ impl Identity {
             tenant: record.tenant,
             user: record.user,
             access: record.access,
+            language: record.language,
             correlation: self.ids.new_id(),
             idempotency_key: None,
         };

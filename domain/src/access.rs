@@ -69,13 +69,17 @@ pub struct Access {
     pub role: Role,
     /// What was granted; counts for employees and API clients alone.
     pub granted: Vec<Permission>,
+    /// Whether they proved that they can be reached; only who registered alone ever has to.
+    pub verified: bool,
 }
 
 impl Access {
-    /// Whether the need is met.
+    /// Whether the need is met. Who is not verified yet meets none but to be signed in.
     pub fn meets(&self, need: Need) -> bool {
         match (need, self.role) {
-            (Need::Anyone, _) | (_, Role::Admin) => true,
+            (Need::Anyone, _) => true,
+            _ if !self.verified => false,
+            (_, Role::Admin) => true,
             (Need::Administrator, Role::Owner | Role::Employee | Role::Client) => false,
             (Need::Person | Need::Owner | Need::Granted(_), Role::Owner) => true,
             (Need::Person, Role::Employee) => true,
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     fn access(role: Role, granted: &[Permission]) -> Access {
-        Access { role, granted: granted.to_vec() }
+        Access { role, granted: granted.to_vec(), verified: true }
     }
 
     #[test]
@@ -119,6 +123,16 @@ mod tests {
             (access(Role::Employee, &[]), [true, true, false, false, false, false]),
         ] {
             assert_eq!(needs.map(|need| who.meets(need)), met, "{who:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_verified_may_do_nothing_but_be_signed_in() {
+        for role in Role::ALL {
+            let access = Access { role: *role, granted: Permission::ALL.to_vec(), verified: false };
+            let needs = [Need::Person, Need::Owner, Need::Administrator, Need::Granted(Permission::Inbox)];
+            assert!(access.meets(Need::Anyone) && !needs.into_iter().any(|need| access.meets(need)), "{role}");
+            assert!(!access.may_grant(&[Permission::Inbox]));
         }
     }
 

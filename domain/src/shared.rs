@@ -7,5 +7,6 @@ pub mod ids;
 pub mod inbound;
 pub mod nulls;
 pub mod phone;
+pub mod preferences;
 pub mod provider_error;
 pub mod service_window;

@@ -1,4 +1,4 @@
-//! Work for later: timers of waiting runs, changes a flow asked for elsewhere. At least once, with an effect
+//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, letters. At least once, with an effect
 //! that is recorded once: the rules ignore a timer that comes late and a change that is so already.
 
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::event_store::commands::Pokes;
+use crate::post::SealedPost;
 use crate::postgres::app_error;
 
 /// Jobs claimed at a time.
@@ -48,6 +49,8 @@ pub struct Jobs {
     pub leads: Arc<Leads>,
     /// Groups of templates.
     pub groups: Arc<TemplateGroups>,
+    /// Letters.
+    pub post: SealedPost,
     /// Wakes us.
     pub pokes: Arc<Pokes>,
 }
@@ -118,8 +121,12 @@ impl Jobs {
                 let lasting =
                     !matches!(error, AppError::Unavailable | AppError::Conflict { .. } | AppError::Internal(_));
                 let dead = lasting || job.attempts >= ATTEMPTS_MAX;
-                tracing::warn!(job = job.id, dead, %error, "A job failed");
-                self.put_off(&job, dead, &error.to_string()).await
+                let reason = match &error {
+                    AppError::Internal(source) => source.to_string(),
+                    other => other.to_string(),
+                };
+                tracing::warn!(job = job.id, dead, reason, "A job failed");
+                self.put_off(&job, dead, &reason).await
             }
         };
         if let Err(error) = written {
@@ -147,6 +154,7 @@ impl Jobs {
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.groups.join(tenant, group, create_as, member, &cause).await
             }
+            Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }
     }
 

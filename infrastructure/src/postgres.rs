@@ -14,6 +14,7 @@ pub mod line_stops;
 pub mod lines;
 pub mod migrations;
 pub mod personal_data;
+pub mod preferences;
 pub mod queue_log;
 pub mod readers;
 pub mod sessions;
@@ -23,6 +24,7 @@ pub mod tasks;
 pub mod template_accounts;
 pub mod ttl_cache;
 pub mod users;
+pub mod verification_codes;
 
 use application::error::AppError;
 

@@ -1,6 +1,6 @@
 //! What need not be kept: webhooks that are done, sessions that ended, dead letters nobody asked for, answers to
-//! requests nobody sends again. Deleted in
-//! small transactions, so that no reader of the log waits for one.
+//! requests nobody sends again, codes that are too old, accounts nobody ever verified. Deleted in small transactions, so
+//! that no reader of the log waits for one.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 7] = [
+const RULES: [&str; 10] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
@@ -30,6 +30,14 @@ const RULES: [&str; 7] = [
     "delete from once where (tenant_id, key) in (
         select tenant_id, key from once where reference = 'request' and recorded_at < now() - interval '7 days' limit 2000)",
     "delete from sessions where id in (select id from sessions where expires_at < now() - interval '1 day' limit 2000)",
+    "delete from verification_codes where (user_id, channel) in (
+        select user_id, channel from verification_codes where expires_at < now() - interval '1 day' limit 2000)",
+    "delete from verification_asks where address_hash in (
+        select address_hash from verification_asks where asked_at < now() - interval '1 day' limit 2000)",
+    "with gone as (delete from users where id in (
+        select id from users where must_verify and created_at < now() - interval '7 days' limit 500) returning id, username)
+     insert into audit_entries (tenant_id, actor, action, subject, details)
+     select id, 'system', 'user.lapsed', id::text, json_build_object('username', username) from gone",
 ];
 
 /// Deletes until `stop`.

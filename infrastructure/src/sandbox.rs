@@ -13,7 +13,11 @@
 //! - Google and Facebook vouch for whom one likes: `POST /sandbox/google/tokens` and `facebook/tokens` with a `sub`.
 //! - What is no template fails with 131047 unless the customer wrote to the line within 24 hours.
 //!
+//! Beside it stands a mail server: `GET /sandbox/mailbox?to=` shows what came in (see [`mail`]).
+//!
 //! Webhooks are signed over their exact bytes and retried up to seven times. Everything is kept in memory.
+
+pub mod mail;
 
 mod meta_check;
 mod meta_inbound;

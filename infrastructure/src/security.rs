@@ -11,6 +11,7 @@ pub mod ports;
 pub mod rotation;
 pub mod secret_box;
 pub mod signatures;
+pub mod verification_code;
 
 use hmac::{Hmac, Mac};
 use rand::TryRngCore;

@@ -1,5 +1,6 @@
 //! What the house promises about itself: who may depend on whom, where the outside is read, how large a file may be.
 
+mod codes;
 mod files;
 
 use std::collections::BTreeSet;

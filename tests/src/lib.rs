@@ -5,6 +5,7 @@ pub mod cable;
 pub mod cluster;
 pub mod flows;
 pub mod graph;
+pub mod mail;
 pub mod past;
 pub mod templates;
 pub mod webhook;

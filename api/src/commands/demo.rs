@@ -3,6 +3,7 @@
 
 mod customer;
 mod flow;
+mod newcomer;
 mod transcript;
 
 use std::path::Path;
@@ -46,6 +47,7 @@ fn throw_away(options: &Options, data_dir: &Path) -> Options {
         data_dir: Some(data_dir.display().to_string()),
         sandbox: Some("1".to_owned()),
         meta_graph_url: None,
+        smtp_url: None,
         roles: None,
         listen: if busy { Some("127.0.0.1:0".to_owned()) } else { options.listen.clone() },
         admin_username: Some(USERNAME.to_owned()),
@@ -117,12 +119,15 @@ async fn play(config: &Config) -> anyhow::Result<()> {
 
     let details = api.get(&format!("/api/conversations/{conversation}?limit=200")).await?;
     transcript::print(&details)?;
+    let code = newcomer::joins(&api).await.context("nobody could register")?;
+    say!("\nnoa registered, read the code {code} in her mailbox and verified it.");
     let base = &api.base;
     say!("\nWhat to open next (user `{USERNAME}`, password `{PASSWORD}`):");
     say!("  {base}/docs                                     the API reference");
     say!("  {base}/api/conversations/{conversation}   this conversation");
     say!("  {base}/api/flows/{}           this flow", flow["id"].as_str().unwrap_or_default());
     say!("  {base}/sandbox                                  the stand-in for Meta: write in as a customer");
+    say!("  {base}/sandbox/mailbox                          mail people would have got, such as codes of new accounts");
     say!(
         "  curl -c cookies.txt -H 'content-type: application/json' -d '{{\"username\":\"{USERNAME}\",\"password\":\"{PASSWORD}\"}}' {base}/api/auth/login"
     );

@@ -17,7 +17,9 @@ use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
+use application::identity::letters::Mailer;
 use application::identity::social::SocialSignIn;
+use application::identity::verification::Verification;
 use application::leads::Leads;
 use application::monitoring::Monitoring;
 use application::people::People;
@@ -54,6 +56,7 @@ use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
+use infrastructure::postgres::preferences::PgPreferences;
 use infrastructure::postgres::queue_log::PgQueueLog;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
@@ -66,10 +69,12 @@ use infrastructure::postgres::social::PgSocialIdentities;
 use infrastructure::postgres::tasks::PgTasks;
 use infrastructure::postgres::template_accounts::PgTemplateAccounts;
 use infrastructure::postgres::users::PgUsers;
+use infrastructure::postgres::verification_codes::PgVerifications;
 use infrastructure::sealing::proofs::PgProofs;
 use infrastructure::sealing::sealer::Sealer;
 use infrastructure::security::ports::{Argon2Passwords, HashedApiKeys, JwtTokens};
 use infrastructure::security::secret_box::SecretBox;
+use infrastructure::security::verification_code::KeyedCodes;
 use infrastructure::social::{HttpSocialProviders, SocialSettings};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -98,6 +103,8 @@ pub struct Grounds {
     pub secrets: SecretBox,
     /// This process among the nodes.
     pub node: Uuid,
+    /// Sends mail, where that is set up.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 /// The rooms put together, with what the workers need of them.
@@ -124,6 +131,8 @@ pub struct Adapters {
     pub users: Arc<PgUsers>,
     /// Seals the log.
     pub sealer: Arc<Sealer>,
+    /// Codes and their letters.
+    pub verifications: Arc<PgVerifications>,
 }
 
 struct Sleep;
@@ -137,7 +146,7 @@ impl Pause for Sleep {
 
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
-    let Grounds { pool, clock, ids, key, secrets, node } = grounds;
+    let Grounds { pool, clock, ids, key, secrets, node, mailer } = grounds;
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
@@ -173,6 +182,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     };
     let former = config.former_secret_key.as_ref().map(|it| *it.expose());
     let signing_keys = Arc::new(PgSigningKeys::new(pool.clone(), *key, former));
+    let codes = KeyedCodes::new(key);
+    let verifications = Arc::new(PgVerifications {
+        pool: pool.clone(),
+        secrets: secrets.clone(),
+        sessions: Arc::clone(&sessions),
+        codes: codes.clone(),
+    });
 
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
@@ -263,6 +279,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         clock: Arc::clone(&clock),
     };
     let app = App {
+        verification: Verification {
+            store: verifications.clone(),
+            codes: Arc::new(codes),
+            passwords: Arc::new(Argon2Passwords),
+            mails: mailer.is_some(),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+        },
+        preferences: Arc::new(PgPreferences { pool: pool.clone(), sessions: Arc::clone(&sessions) }),
         erasure,
         people,
         entries: Entries { reader: Arc::new(PgAuditEntries { pool: pool.clone() }) },
@@ -334,6 +359,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines,
         users,
         sealer,
+        verifications,
     }
 }
 

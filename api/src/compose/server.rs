@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::compose::adapters::{self, Grounds};
 use crate::compose::listener::Bound;
-use crate::compose::{health, workers};
+use crate::compose::{health, mail, workers};
 use crate::compose::{master_key, secret_box};
 use crate::config::Config;
 use crate::middleware::rate_limit::RateLimits;
@@ -70,7 +70,8 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     let Setting { pool, clock, ids, limits } = setting;
     let key = master_key(config)?;
     let node = ids.new_id();
-    let grounds = Grounds { pool, clock, ids, key, secrets: secret_box(config, &key), node };
+    let (mailer, mail_sandbox) = mail::set_up(config).await?;
+    let grounds = Grounds { pool, clock, ids, key, secrets: secret_box(config, &key), node, mailer };
     let adapters = adapters::build(&grounds, config, limits);
     let password = config.admin_password.as_ref().map(|it| it.expose().clone());
     let made = adapters.users.ensure_admin(
@@ -82,9 +83,12 @@ pub async fn start(config: &Config, setting: Setting, listener: Bound) -> anyhow
     );
     let generated_password = made.await.context("the first administrator cannot be made")?;
     let stop = CancellationToken::new();
-    let tasks = workers::start(&grounds, &adapters, config.roles, &config.meta, &stop).await?;
+    let tasks = workers::start(&grounds, &adapters, config, &stop).await?;
     let app = Arc::new(adapters.app);
     let mut extra = Route::new().at("/readyz", poem::get(health::readyz)).at("/metrics", poem::get(health::prometheus));
+    if let Some(sandbox) = mail_sandbox {
+        extra = extra.at("/sandbox/mailbox", sandbox.endpoint());
+    }
     if config.sandbox {
         let secret = config.meta.app_secret.as_ref().map(|it| it.expose().clone()).unwrap_or_default();
         let webhook_url = format!("http://{}/api/webhook/whatsapp", listener.address);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
+use application::identity::letters::{AuthTemplate, Post};
 use application::leads::views::LeadView;
 use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
@@ -20,6 +21,7 @@ use infrastructure::nodes;
 use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
+use infrastructure::post::SealedPost;
 use infrastructure::retention;
 use infrastructure::security::rotation;
 use infrastructure::security::secret_box::SecretBox;
@@ -28,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::compose::adapters::{Adapters, Grounds};
-use crate::config::{MetaConfig, Roles};
+use crate::config::Config;
 
 /// Every projection.
 pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
@@ -50,10 +52,10 @@ pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
 pub async fn start(
     grounds: &Grounds,
     adapters: &Adapters,
-    roles: Roles,
-    meta: &MetaConfig,
+    config: &Config,
     stop: &CancellationToken,
 ) -> Result<TaskTracker, sqlx::Error> {
+    let (roles, meta) = (config.roles, &config.meta);
     let tasks = TaskTracker::new();
     let projections = projections(&adapters.keys);
     let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
@@ -85,9 +87,10 @@ pub async fn start(
             tasks.spawn(rotate(grounds.pool.clone(), grounds.secrets.clone()));
         }
         let http = http_client::client(http_client::DEFAULT_TIMEOUT);
+        let channel = Arc::new(WhatsApp::new(http, &meta.graph_url, &meta.graph_version));
         let outbox = Arc::new(Outbox {
             pool: grounds.pool.clone(),
-            channel: Arc::new(WhatsApp::new(http, &meta.graph_url, &meta.graph_version)),
+            channel: channel.clone(),
             lines: adapters.lines.clone(),
             stops: adapters.lines.clone(),
             directory: adapters.lines.clone(),
@@ -104,12 +107,30 @@ pub async fn start(
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
             groups: Arc::clone(&adapters.app.template_groups),
+            post: post(grounds, adapters, config, channel),
             pokes: Arc::clone(&adapters.pokes),
         });
         tasks.spawn(jobs.run(stop.clone()));
     }
     tasks.close();
     Ok(tasks)
+}
+
+/// Delivers letters.
+fn post(grounds: &Grounds, adapters: &Adapters, config: &Config, channel: Arc<WhatsApp>) -> SealedPost {
+    let template = AuthTemplate {
+        name: config.verification.template.clone(),
+        language: config.verification.template_language.clone(),
+    };
+    let post = Post {
+        mailer: grounds.mailer.clone(),
+        channel,
+        lines: adapters.lines.clone(),
+        verifications: adapters.verifications.clone(),
+        template,
+        clock: Arc::clone(&grounds.clock),
+    };
+    SealedPost { secrets: grounds.secrets.clone(), post }
 }
 
 /// Seals again what the former master key sealed.

@@ -227,6 +227,18 @@ pub struct Options {
     /// Base address of Facebook's keys [default: https://limited.facebook.com]
     #[arg(long, env = "FACEBOOK_URL", global = true)]
     pub facebook_url: Option<String>,
+    /// Mail server, as smtps://user:password@host or smtp://host [default: none; the sandbox plays one]
+    #[arg(long, env = "SMTP_URL", global = true, hide_env_values = true)]
+    pub smtp_url: Option<Secret<String>>,
+    /// Whom mail is from [default: FlowBot <no-reply@…> at the host the outside calls us by]
+    #[arg(long, env = "SMTP_FROM", global = true)]
+    pub smtp_from: Option<String>,
+    /// WhatsApp authentication template that codes go out in [default: flowbot_auth_code]
+    #[arg(long, env = "FLOWBOT_AUTH_TEMPLATE", global = true)]
+    pub auth_template: Option<String>,
+    /// Its language at Meta [default: en]
+    #[arg(long, env = "FLOWBOT_AUTH_TEMPLATE_LANGUAGE", global = true)]
+    pub auth_template_language: Option<String>,
     /// What to log [default: info]
     #[arg(long, env = "RUST_LOG", global = true)]
     pub rust_log: Option<String>,

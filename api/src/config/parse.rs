@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use application::identity::registration::check_deliverable;
 use application::identity::users::{check_password, check_username};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -99,6 +100,48 @@ pub(super) fn database_url(variable: Variable<'_>) -> Result<Option<Secret<Strin
         return Ok(Some(Secret::from(text.to_owned())));
     }
     Err(variable.refuse("is no postgres:// address"))
+}
+
+/// The address may hold a password, so it is not repeated.
+pub(super) fn smtp_url(variable: Variable<'_>) -> Result<Option<Secret<String>>, ConfigError> {
+    let Some(text) = variable.text else { return Ok(None) };
+    let url = Url::parse(text).ok().filter(|url| ["smtp", "smtps"].contains(&url.scheme()) && url.has_host());
+    let Some(url) = url else { return Err(variable.refuse("is no smtp:// or smtps:// address")) };
+    let plain = matches!(url.path(), "" | "/") && url.fragment().is_none();
+    if plain && matches!(url.query(), None | Some("tls=none")) {
+        return Ok(Some(Secret::from(text.to_owned())));
+    }
+    Err(variable.refuse("carries more than a server, a user and ?tls=none"))
+}
+
+/// An address alone, or a name with the address in angle brackets.
+pub(super) fn mailbox(variable: Variable<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = variable.text else { return Ok(None) };
+    let address = text.split_once('<').map_or(Some(text), |(_, rest)| rest.strip_suffix('>'));
+    if !text.contains(char::is_control) && address.is_some_and(|it| check_deliverable(it).is_ok()) {
+        return Ok(Some(text.to_owned()));
+    }
+    Err(variable.refuse(format!("is no mailbox, as FlowBot <no-reply@example.com>: {text:?}")))
+}
+
+/// Names at Meta are lower-case letters, digits and underscores.
+pub(super) fn template(variable: Variable<'_>, usual: &str) -> Result<String, ConfigError> {
+    let text = variable.text.unwrap_or(usual);
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if text.len() <= 512 && text.bytes().all(good) {
+        return Ok(text.to_owned());
+    }
+    Err(variable.refuse(format!("is no name of a template, as flowbot_auth_code: {text:?}")))
+}
+
+/// `he`, or with a country, `en_US`.
+pub(super) fn template_language(variable: Variable<'_>, usual: &str) -> Result<String, ConfigError> {
+    let text = variable.text.unwrap_or(usual);
+    let word = |it: &str| (2..=4).contains(&it.len()) && it.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if text.split('_').count() <= 2 && text.split('_').all(word) {
+        return Ok(text.to_owned());
+    }
+    Err(variable.refuse(format!("is no language of a template, as en_US: {text:?}")))
 }
 
 pub(super) fn roles(variable: Variable<'_>) -> Result<Roles, ConfigError> {

@@ -33,7 +33,8 @@ fn the_command_line_is_well_formed_and_every_variable_has_its_flag() {
         let Some(variable) = argument.get_env().and_then(|it| it.to_str()) else { continue };
         let flag = variable.trim_start_matches("FLOWBOT_").to_lowercase().replace('_', "-");
         assert_eq!(argument.get_long(), Some(flag.as_str()), "{variable}");
-        let is_secret = ["DATABASE_URL", "KEY", "PASSWORD", "SECRET", "TOKEN"].iter().any(|it| variable.ends_with(it));
+        let is_secret =
+            ["DATABASE_URL", "SMTP_URL", "KEY", "PASSWORD", "SECRET", "TOKEN"].iter().any(|it| variable.ends_with(it));
         assert_eq!(argument.is_hide_env_values_set(), is_secret, "{variable}");
     }
 }
@@ -57,6 +58,26 @@ fn nothing_given_means_the_documented_defaults() {
     );
     assert!(social.google_client_id.is_none() && config.meta.app_id.is_none());
     assert!(config.database_url.is_none() && config.secret_key.is_none() && config.meta.app_secret.is_none());
+    let VerificationConfig { smtp_url, template, template_language, .. } = config.verification;
+    assert!(smtp_url.is_none());
+    assert_eq!((template.as_str(), template_language.as_str()), ("flowbot_auth_code", "en"));
+}
+
+#[test]
+fn mail_is_from_the_host_the_outside_calls_us_by_or_from_whom_is_named() {
+    let mut options = Options::default();
+    let from = |options: &Options| config(options).unwrap().verification.smtp_from;
+    assert_eq!(from(&options), "FlowBot <no-reply@localhost.localdomain>");
+    options.public_url = Some("https://bot.example:8443/flow".into());
+    assert_eq!(from(&options), "FlowBot <no-reply@bot.example>");
+    for named in ["Dana <no-reply@example.com>", "no-reply@example.com"] {
+        options.smtp_from = Some(named.into());
+        assert_eq!(from(&options), named);
+    }
+    for none in ["FlowBot", "FlowBot <no-reply@example.com", "a@b.c\r\nBcc: d@e.f"] {
+        options.smtp_from = Some(none.into());
+        assert!(config(&options).unwrap_err().to_string().starts_with("SMTP_FROM is no mailbox"), "{none}");
+    }
 }
 
 #[test]
@@ -86,6 +107,9 @@ fn malformed_values_are_refused_by_name() {
     assert!(refusal(|it| it.google_url = Some("google".into())).starts_with("GOOGLE_URL "));
     assert!(refusal(|it| it.meta_graph_version = Some("23".into())).starts_with("META_GRAPH_VERSION "));
     assert!(refusal(|it| it.admin_username = Some("a b".into())).starts_with("FLOWBOT_ADMIN_USERNAME "));
+    assert!(refusal(|it| it.auth_template = Some("Auth code".into())).starts_with("FLOWBOT_AUTH_TEMPLATE "));
+    let refused = refusal(|it| it.auth_template_language = Some("en-US".into()));
+    assert!(refused.starts_with("FLOWBOT_AUTH_TEMPLATE_LANGUAGE "));
     assert!(refusal(|it| it.rust_log = Some("a=b=c".into())).starts_with("RUST_LOG "));
     assert!(refusal(|it| it.otlp_endpoint = Some("?".into())).starts_with("OTEL_EXPORTER_OTLP_ENDPOINT "));
 }
@@ -96,6 +120,10 @@ fn refused_secrets_are_named_but_not_shown() {
     assert_eq!(refusal(|it| it.secret_key = secret("c2hvcnQ=")), "FLOWBOT_SECRET_KEY has 5 bytes instead of 32");
     let refused = refusal(|it| it.database_url = secret("mysql://user:hunter2@host/db"));
     assert_eq!(refused, "DATABASE_URL is no postgres:// address");
+    for url in ["http://user:hunter2@host", "smtp://user:hunter2@host/x", "smtp://user:hunter2@host?tls=perhaps"] {
+        let refused = refusal(|it| it.smtp_url = secret(url));
+        assert!(refused.starts_with("SMTP_URL ") && !refused.contains("hunter2"), "{refused}");
+    }
 }
 
 #[test]

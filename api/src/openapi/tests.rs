@@ -32,8 +32,16 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         assert!(statuses.contains(&"500") && statuses.contains(&"503"), "{at}: {statuses:?}");
         assert_eq!(operation["requestBody"].is_object(), statuses.contains(&"413"), "{at}: {statuses:?}");
         let guarded = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
-        let public = ["login", "socialLogin", "createApiToken", "verifyWhatsappWebhook"]
-            .contains(&text(&operation, "operationId"));
+        let public = [
+            "login",
+            "socialLogin",
+            "createApiToken",
+            "verifyWhatsappWebhook",
+            "register",
+            "sendVerification",
+            "verifyCode",
+        ];
+        let public = public.contains(&text(&operation, "operationId"));
         assert_eq!(guarded, !public, "{at}");
         assert_eq!(text(&operation["x-access"], "rule") == "public", public, "{at}");
     }
@@ -58,8 +66,11 @@ fn every_change_may_be_sent_again_or_says_nothing_of_it() {
         assert!(operation["responses"]["400"]["content"].is_object(), "{method} {path}");
     }
     without.sort_unstable();
-    let auth = ["createApiToken", "endOtherSessions", "endSession", "login", "logout"];
-    assert_eq!(without, [&auth[..], &["receiveWhatsappWebhook", "rotateApiKey", "socialLogin"]].concat());
+    let signing_in = ["createApiToken", "endOtherSessions", "endSession", "login", "logout", "socialLogin"];
+    let signing_up = ["register", "saveLanguage", "saveTheme", "sendVerification", "verifyCode"];
+    let mut expected = [&signing_in[..], &signing_up, &["receiveWhatsappWebhook", "rotateApiKey"]].concat();
+    expected.sort_unstable();
+    assert_eq!(without, expected);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use application::actor::Session;
+use application::error::AppError;
 use domain::access::{Need, Permission};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::Registry;
@@ -132,10 +133,13 @@ impl<'a> ApiExtractor<'a> for Limited {
 /// Lets whoever meets the need pass.
 ///
 /// # Errors
-/// 403, with what is missing in words.
+/// 403, with what is missing in words; to verify the e-mail comes before everything else.
 pub fn meet(session: &Session, need: Need) -> Result<(), ApiError> {
     if session.access.meets(need) {
         return Ok(());
+    }
+    if !session.access.verified {
+        return Err(AppError::Unverified.into());
     }
     let words = match need {
         Need::Anyone | Need::Person => "an API client may not do this: sign in as a person".to_owned(),

@@ -20,6 +20,7 @@ use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::{Contacts, LineDirectory, LineFacts};
 use crate::conversations::runs::RunDecisions;
 use crate::error::AppResult;
+use crate::identity::letters;
 use crate::templates::hear::{TemplateHearing, TemplateNews};
 
 /// What became of one element of a webhook.
@@ -154,6 +155,12 @@ impl Inbound {
     }
 
     async fn status(&self, line: &LineFacts, news: StatusNews, cause: &Cause) -> AppResult<Taken> {
+        if news.correlation.as_deref() == Some(letters::CORRELATION) {
+            if let Some(error) = &news.error {
+                tracing::warn!(line = line.phone_number_id, code = error.code, "A verification code was not delivered");
+            }
+            return Ok(Taken::Done);
+        }
         let told = news.correlation.as_deref().and_then(Try::read);
         let found = match told {
             Some(found) => Some(found),

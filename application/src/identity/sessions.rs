@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Access;
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -84,6 +85,8 @@ pub struct SessionRecord {
     pub tenant: TenantId,
     /// What they may do, by now.
     pub access: Access,
+    /// The language they chose.
+    pub language: Option<Language>,
     /// Made for what.
     pub kind: SessionKind,
     /// Since when.

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::access::staff::StaffError;
 use domain::access::{Access, Need, Permission};
 use domain::shared::ids::UserId;
+use domain::shared::preferences::{Language, Theme};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -29,12 +30,22 @@ pub struct UserView {
     pub display_name: String,
     /// E-mail address.
     pub email: String,
+    /// Whether they proved that they read mail there.
+    pub email_verified: bool,
+    /// Phone, in E.164.
+    pub phone: Option<String>,
+    /// Whether they proved that it is theirs.
+    pub phone_verified: bool,
     /// `user` for an account's owner, `admin`, or `employee`.
     pub role: String,
     /// What they may do in the account: everything, but for employees.
     pub permissions: Vec<Permission>,
     /// The account's time zone, an IANA name.
     pub timezone: String,
+    /// The language they chose for errors and letters; none means the browser's.
+    pub language: Option<Language>,
+    /// How they want the user interface to look.
+    pub theme: Theme,
     /// Whether an administrator allowed the account to use API credentials.
     pub api_access_approved: bool,
     /// When they joined.

@@ -28,6 +28,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128070000 "template_views",
     20261128070100 "template_accounts",
     20261128090000 "access",
+    20261128100000 "registration",
+    20261128100100 "verification_codes",
     20261128110000 "social_identities",
     20261128110100 "session_use",
     20261128110200 "signing_keys",

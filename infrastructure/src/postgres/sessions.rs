@@ -11,6 +11,7 @@ use application::page::{Cursor, LIMIT_MAX, Page, PageRequest};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
@@ -77,7 +78,8 @@ impl Sessions for PgSessions {
         let load = async {
             sqlx::query(
                 "select s.user_id, coalesce(u.account_id, u.id) as tenant_id, s.kind, s.created_at, s.last_used_at,
-                        s.expires_at, u.role, case when s.kind = 'api' then c.scopes else u.permissions end as granted
+                        s.expires_at, u.role, not u.must_verify as verified, u.language,
+                        case when s.kind = 'api' then c.scopes else u.permissions end as granted
                    from sessions s join users u on u.id = s.user_id left join api_clients c on c.user_id = u.id
                   where s.id = $1 and s.revoked_at is null and u.active",
             )

@@ -14,6 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::access::Permission;
 use domain::shared::ids::UserId;
+use domain::shared::phone::Phone;
+use domain::shared::preferences::{Language, Theme};
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
@@ -39,7 +41,8 @@ pub(super) const TAKEN: &str = "the username is taken";
 
 macro_rules! user_columns {
     () => {
-        "id, coalesce(account_id, id) as account_id, username, display_name, email, role, permissions, created_at,
+        "id, coalesce(account_id, id) as account_id, username, display_name, email, email_verified_at is not null as email_verified,
+         phone, phone_verified_at is not null as phone_verified, role, permissions, language, theme, created_at,
          coalesce((select a.timezone from users a where a.id = users.account_id), timezone) as timezone,
          coalesce((select a.api_access_approved from users a where a.id = users.account_id), api_access_approved)
             as api_access_approved"
@@ -190,7 +193,11 @@ impl Users for PgUsers {
             accounts::keep_an_administrator(tx.conn(), id).await?;
         }
         let sql = concat!(
-            "update users set email = coalesce($2, email), display_name = coalesce($3, display_name),
+            "update users set email = coalesce($2, email), email_verified_at = case
+                        when $2 is null or lower($2) = lower(email) then email_verified_at
+                        -- An administrator knows; others prove it. Their account goes on meanwhile.
+                        when $8 and not must_verify then now() end,
+                    display_name = coalesce($3, display_name),
                     timezone = coalesce($4, timezone), role = coalesce($5, role),
                     api_access_approved = coalesce($6, api_access_approved), password_hash = coalesce($7, password_hash)
               where id = $1 and deleted_at is null returning ",
@@ -204,6 +211,7 @@ impl Users for PgUsers {
             .bind(&change.role)
             .bind(change.api_access_approved)
             .bind(password_hash)
+            .bind(session.is_admin())
             .try_map(|row: PgRow| user(&row))
             .fetch_optional(tx.conn())
             .await
@@ -253,12 +261,12 @@ async fn has_admin(conn: &mut PgConnection) -> AppResult<bool> {
 }
 
 /// Lets one person be named at a time.
-pub(super) async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
+pub(crate) async fn lock_names(conn: &mut PgConnection) -> AppResult<()> {
     sqlx::query(NAMES_LOCK).execute(conn).await.map(drop).map_err(app_error)
 }
 
 /// Needs [`lock_names`], in a statement of its own before: the check sees what was committed until then.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     conn: &mut PgConnection,
     id: UserId,
     new: &NewUser,
@@ -285,6 +293,27 @@ pub(super) async fn insert(
         .await
         .map_err(|error| taken_or(error, TAKEN_CODE, TAKEN))?
         .ok_or_else(|| AppError::conflict(TAKEN_CODE, &TAKEN))
+}
+
+/// Whoever was just made has to verify their e-mail before they may do anything.
+pub(crate) async fn must_verify(
+    conn: &mut PgConnection,
+    id: UserId,
+    phone: Option<&Phone>,
+    language: Option<Language>,
+) -> AppResult<UserView> {
+    let sql = concat!(
+        "update users set must_verify = true, email_verified_at = null, phone = $2, language = $3 where id = $1 returning ",
+        user_columns!()
+    );
+    sqlx::query(sql)
+        .bind(id.0)
+        .bind(phone.map(Phone::as_str))
+        .bind(language.map(Language::as_str))
+        .try_map(|row: PgRow| user(&row))
+        .fetch_one(conn)
+        .await
+        .map_err(app_error)
 }
 
 fn created(actor: String, id: UserId, new: &NewUser) -> AuditEntry {
@@ -335,8 +364,13 @@ fn user(row: &PgRow) -> sqlx::Result<UserView> {
         username: row.try_get("username")?,
         display_name: row.try_get("display_name")?,
         email: row.try_get("email")?,
+        email_verified: row.try_get("email_verified")?,
+        phone: row.try_get("phone")?,
+        phone_verified: row.try_get("phone_verified")?,
         role: row.try_get("role")?,
         timezone: row.try_get("timezone")?,
+        language: row.try_get::<Option<&str>, _>("language")?.and_then(Language::from_word),
+        theme: Theme::from_word(row.try_get("theme")?).unwrap_or(Theme::System),
         api_access_approved: row.try_get("api_access_approved")?,
         created_at: Stamp(row.try_get("created_at")?),
     })

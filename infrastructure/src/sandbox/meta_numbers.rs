@@ -111,6 +111,7 @@ pub(super) fn help() -> Value {
         "customers": "GET customers",
         "googleVouches": "POST google/tokens with {sub, email, emailVerified, name}; POST google/keys makes a new key",
         "facebookVouches": "POST facebook/tokens with {sub, email, name}",
+        "mailbox": "GET mailbox?to=dana@example.com: e-mail that was sent, the newest last",
         "window": "What is no template fails with 131047 unless the customer wrote to the line within 24 hours.",
         "numbers": {
             "+15559 and a six-digit code (+15559131056)": "the request is refused with that code",

@@ -209,10 +209,13 @@ async fn every_operation_that_is_not_public_asks_who_calls() {
             "createApiToken",
             "login",
             "receiveWhatsappWebhook",
+            "register",
             "sendLeadToFlow",
             "socialLogin",
+            "sendVerification",
             "triggerFlow",
             "triggerFlowByQuery",
+            "verifyCode",
             "verifyWhatsappWebhook"
         ]
     );

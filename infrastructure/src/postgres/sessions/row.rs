@@ -7,6 +7,7 @@ use application::time::Stamp;
 use chrono::{DateTime, Utc};
 use domain::access::{Access, Permission, Role};
 use domain::shared::ids::{TenantId, UserId};
+use domain::shared::preferences::Language;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -30,10 +31,12 @@ pub(super) fn record(row: &PgRow) -> sqlx::Result<SessionRecord> {
         SessionKind::Session => Role::from_word(row.try_get("role")?).unwrap_or(Role::Employee),
     };
     let granted = row.try_get::<Option<Vec<String>>, _>("granted")?.unwrap_or_default();
+    let granted = granted.iter().filter_map(|word| Permission::from_word(word)).collect();
     Ok(SessionRecord {
         user: UserId(row.try_get("user_id")?),
         tenant: TenantId(row.try_get("tenant_id")?),
-        access: Access { role, granted: granted.iter().filter_map(|word| Permission::from_word(word)).collect() },
+        access: Access { role, granted, verified: row.try_get("verified")? },
+        language: row.try_get::<Option<&str>, _>("language")?.and_then(Language::from_word),
         kind,
         opened_at: row.try_get("created_at")?,
         last_used_at: row.try_get("last_used_at")?,
