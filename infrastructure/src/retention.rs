@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 10] = [
+const RULES: [&str; 11] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
@@ -34,6 +34,8 @@ const RULES: [&str; 10] = [
         select user_id, channel from verification_codes where expires_at < now() - interval '1 day' limit 2000)",
     "delete from verification_asks where address_hash in (
         select address_hash from verification_asks where asked_at < now() - interval '1 day' limit 2000)",
+    "delete from sessions where user_id in (
+        select id from users where must_verify and created_at < now() - interval '7 days' limit 500)",
     "with gone as (delete from users where id in (
         select id from users where must_verify and created_at < now() - interval '7 days' limit 500) returning id, username)
      insert into audit_entries (tenant_id, actor, action, subject, details)

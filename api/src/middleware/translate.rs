@@ -77,7 +77,7 @@ impl Reader {
         let chosen = match (self.chosen.0.get(), &self.app, &self.token) {
             (Some(chosen), _, _) => *chosen,
             (None, Some(app), Some(token)) if status.is_client_error() => {
-                app.identity.session(token).await.ok().flatten().and_then(|(session, _)| session.language)
+                app.identity.session(token).await.ok().flatten().and_then(|holder| holder.session.language)
             }
             (None, _, _) => None,
         };

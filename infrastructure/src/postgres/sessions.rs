@@ -11,7 +11,6 @@ use application::page::{Cursor, LIMIT_MAX, Page, PageRequest};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::shared::ids::{TenantId, UserId};
-use domain::shared::preferences::Language;
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
