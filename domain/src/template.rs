@@ -93,6 +93,8 @@ pub struct KnownTemplate {
     pub provider_id: Option<String>,
     /// Its category; unknown while only a webhook told of it.
     pub category: Option<Category>,
+    /// Since when, by the clock of who told.
+    pub category_at: DateTime<Utc>,
     /// Categories it may be sent in.
     pub cleared: Vec<Category>,
     /// The last override, with its reason.
@@ -101,6 +103,8 @@ pub struct KnownTemplate {
     pub announced_category: Option<Category>,
     /// Its components as Meta has them; null while only a webhook told of it.
     pub components: Value,
+    /// Since when, by the clock of who told.
+    pub components_at: DateTime<Utc>,
     /// Where it stands.
     pub status: Status,
     /// Since when, by the clock of who told.
@@ -114,7 +118,7 @@ pub struct KnownTemplate {
     /// How customers take it.
     pub quality: Quality,
     /// Since when, by the clock of who told.
-    pub quality_at: Option<DateTime<Utc>>,
+    pub quality_at: DateTime<Utc>,
     /// Whether it may be sent before the client signed it off.
     pub is_work_approved: bool,
     /// Whether Meta ever approved it: what its name is blocked for after a deletion.
@@ -193,17 +197,19 @@ impl KnownTemplate {
             language,
             provider_id: None,
             category: None,
+            category_at: at,
             cleared: Vec::new(),
             category_override: None,
             announced_category: None,
             components: Value::Null,
+            components_at: at,
             status,
             status_at: at,
             rejection: None,
             pause: None,
             notice: None,
             quality: Quality::Unknown,
-            quality_at: None,
+            quality_at: at,
             is_work_approved: before.is_none_or(|it| it.is_work_approved),
             was_approved: false,
             target_group: None,
@@ -264,20 +270,22 @@ impl KnownTemplate {
                 (self.rejection, self.pause, self.notice) = (rejection, pause, notice);
             }
             TemplateEvent::QualityChanged { to, told_at, .. } => {
-                (self.quality, self.quality_at) = (to, Some(told_at));
+                (self.quality, self.quality_at) = (to, told_at);
             }
-            TemplateEvent::CategoryChanged { from, to, .. } => {
+            TemplateEvent::CategoryChanged { from, to, told_at, .. } => {
                 if from.is_none() {
                     self.cleared.push(to.clone());
                 }
-                (self.category, self.announced_category) = (Some(to), None);
+                (self.category, self.category_at, self.announced_category) = (Some(to), told_at, None);
             }
             TemplateEvent::CategoryChangeAnnounced { to, .. } => self.announced_category = Some(to),
             TemplateEvent::CategoryOverridden { category, reason, .. } => {
                 self.cleared.push(category.clone());
                 self.category_override = Some(CategoryOverride { category, reason });
             }
-            TemplateEvent::ComponentsChanged { components, .. } => self.components = components,
+            TemplateEvent::ComponentsChanged { components, told_at, .. } => {
+                (self.components, self.components_at) = (components, told_at);
+            }
             TemplateEvent::WorkApproved { .. } => self.is_work_approved = true,
             TemplateEvent::WorkApprovalWithdrawn { .. } => self.is_work_approved = false,
             TemplateEvent::DeletionRequested { client_approval, at } => {

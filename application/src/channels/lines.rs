@@ -82,8 +82,8 @@ pub trait LineStore: Send + Sync {
     async fn open(&self, phone_number_id: &str) -> AppResult<Option<Line>>;
     /// The secret that signs webhooks of a line: its own, else `None` for the app's.
     async fn app_secret(&self, phone_number_id: &str) -> AppResult<Option<String>>;
-    /// The lines of a WhatsApp Business Account, whoever has them.
-    async fn of_business_account(&self, waba_id: &str) -> AppResult<Vec<String>>;
+    /// The lines of these WhatsApp Business Accounts, whoever has them.
+    async fn of_business_accounts(&self, waba_ids: &[String]) -> AppResult<Vec<String>>;
     /// Whether any line has this verify token.
     async fn has_verify_token(&self, token: &str) -> AppResult<bool>;
 }

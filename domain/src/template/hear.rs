@@ -76,6 +76,11 @@ fn discover(
     Some(TemplateEvent::Discovered { template_id, waba_id, name, language, listing, told_at, at })
 }
 
+/// Whether news are older than what is known. Meta tells whole seconds, so within one nobody knows.
+fn is_older(told_at: DateTime<Utc>, since: DateTime<Utc>) -> bool {
+    told_at + TimeDelta::seconds(1) <= since
+}
+
 fn untold() -> Listing {
     Listing {
         provider_id: None,
@@ -159,7 +164,7 @@ impl KnownTemplate {
     fn hear_details(&self, news: StatusNews, told_at: DateTime<Utc>, at: DateTime<Utc>) -> Vec<TemplateEvent> {
         let StatusNews { word, title, rejection, notice, .. } = news;
         let status = self.status.clone();
-        if told_at + TimeDelta::seconds(1) <= self.status_at {
+        if is_older(told_at, self.status_at) {
             return Vec::new();
         }
         let pause = (status == Status::Paused && title.is_some()).then(|| Pause::begun(title.as_deref(), told_at));
@@ -174,7 +179,7 @@ impl KnownTemplate {
     }
 
     fn hear_quality(&self, to: Quality, told_at: DateTime<Utc>, at: DateTime<Utc>) -> Vec<TemplateEvent> {
-        if to == self.quality || self.quality_at.is_some_and(|known| told_at < known) {
+        if to == self.quality || is_older(told_at, self.quality_at) {
             return Vec::new();
         }
         vec![TemplateEvent::QualityChanged { from: self.quality.clone(), to, told_at, at }]
@@ -186,13 +191,16 @@ impl KnownTemplate {
         told_at: DateTime<Utc>,
         at: DateTime<Utc>,
     ) -> Vec<TemplateEvent> {
-        let Some(to) = to.filter(|to| Some(to) != self.category.as_ref()) else { return Vec::new() };
+        let Some(to) = to.filter(|to| Some(to) != self.category.as_ref() && !is_older(told_at, self.category_at))
+        else {
+            return Vec::new();
+        };
         let blocked = self.category.is_some() && !to.is_cleared(&self.cleared);
         vec![TemplateEvent::CategoryChanged { from: self.category.clone(), to, blocked, told_at, at }]
     }
 
     fn hear_components(&self, components: Value, told_at: DateTime<Utc>, at: DateTime<Utc>) -> Vec<TemplateEvent> {
-        if components::say_the_same(&components, &self.components) {
+        if is_older(told_at, self.components_at) || components::say_the_same(&components, &self.components) {
             return Vec::new();
         }
         vec![TemplateEvent::ComponentsChanged { components, told_at, at }]

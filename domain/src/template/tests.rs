@@ -300,6 +300,16 @@ fn an_announced_category_is_told_once() {
 }
 
 #[test]
+fn older_news_of_a_category_change_nothing() {
+    let to = |category| News::Category { now: Some(category), correct: None };
+    let moved = Given::with(()).given(approved()).when(hear(to(Category::Marketing), 60)).inspect_result().unwrap();
+    let given = [approved(), moved].concat();
+    Given::with(()).given(given.clone()).when(hear(to(Category::Utility), 50)).then_expect_events(vec![]);
+    let back = Given::with(()).given(given).when(hear(to(Category::Utility), 70)).inspect_result().unwrap();
+    assert!(matches!(back[..], [TemplateEvent::CategoryChanged { blocked: false, .. }]));
+}
+
+#[test]
 fn work_approval_is_there_until_it_is_taken_back() {
     assert!(sendable(&template(approved())).is_ok());
     let set = |approved| TemplateCommand::SetWorkApproval { approved, at: at(20) };

@@ -221,9 +221,9 @@ impl LineStore for PgLines {
         sealed.map(|sealed| self.unseal(row.facts.tenant, APP_SECRET, sealed)).transpose()
     }
 
-    async fn of_business_account(&self, waba_id: &str) -> AppResult<Vec<String>> {
-        let sql = "select phone_number_id from whatsapp_lines where waba_id = $1 order by phone_number_id";
-        sqlx::query_scalar(sql).bind(waba_id).fetch_all(&self.pool).await.map_err(app_error)
+    async fn of_business_accounts(&self, waba_ids: &[String]) -> AppResult<Vec<String>> {
+        let sql = "select phone_number_id from whatsapp_lines where waba_id = any($1) order by phone_number_id";
+        sqlx::query_scalar(sql).bind(waba_ids).fetch_all(&self.pool).await.map_err(app_error)
     }
 
     async fn has_verify_token(&self, token: &str) -> AppResult<bool> {

@@ -6,16 +6,27 @@ use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::leads::views::LeadView;
+use application::templates::groups::GroupDocument;
+use application::templates::views::TemplateDocument;
 use infrastructure::event_store::projector::{DocumentProjection, Projection, Turn};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};
 use tests::app::{TestApp, eventually};
 use tests::cluster::TestDatabase;
 use tests::flows;
+use tests::templates::hebrew_with;
 use uuid::Uuid;
 
 /// Every read model's table, which is its projection's name.
-pub const TABLES: [&str; 5] = ["flow_view", "flow_version_view", "conversation_view", "message_view", "lead_view"];
+pub const TABLES: [&str; 7] = [
+    "flow_view",
+    "flow_version_view",
+    "conversation_view",
+    "message_view",
+    "lead_view",
+    "template_view",
+    "template_group_view",
+];
 
 /// Every projection with batches of this size.
 pub fn projections(pool: &sqlx::PgPool, batch: i64) -> Vec<Arc<dyn Projection>> {
@@ -25,6 +36,8 @@ pub fn projections(pool: &sqlx::PgPool, batch: i64) -> Vec<Arc<dyn Projection>> 
         Arc::new(DocumentProjection::<ConversationView>::with_batch(tests::keys(pool), batch)),
         Arc::new(DocumentProjection::<MessageView>::with_batch(tests::keys(pool), batch)),
         Arc::new(DocumentProjection::<LeadView>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<TemplateDocument>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<GroupDocument>::with_batch(tests::keys(pool), batch)),
     ]
 }
 
@@ -48,6 +61,9 @@ pub async fn lived() -> TestDatabase {
             .ok();
         account.put(&format!("/api/leads/%2B{phone}"), &json!({ "status": "won" })).await.ok();
     }
+    account.submits(&hebrew_with("told", json!({ "targetGroupName": "Bookings" }))).await;
+    app.meta_decides("told", &json!({ "event": "APPROVED" })).await;
+    account.template_is("told", "status", "APPROVED").await;
     let row = account.conversation_with("972500000000").await;
     let path = format!("/api/conversations/{}", row["id"].as_str().expect("an id"));
     account.put(&path, &json!({ "action": "claim" })).await;

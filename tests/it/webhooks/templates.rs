@@ -135,10 +135,12 @@ async fn collected_news_of_templates_are_understood() {
     let folders = [here.join("fixtures/vendors/whatsapp"), here.join("../../shared/fixtures/whatsapp")];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
     let is_news = |name: &str| name.starts_with("message_template_") || name.starts_with("template_");
-    let mut told = 0;
+    let mut told = 0_i64;
     for file in files.filter(|file| is_news(&file.file_name().to_string_lossy())) {
         let mut body: Value = serde_json::from_slice(&std::fs::read(file.path()).expect("bytes")).expect("JSON");
         body["entry"][0]["id"] = json!(WABA);
+        // One after the other, in whatever order the files come.
+        body["entry"][0]["time"] = json!(chrono::Utc::now().timestamp() - 1_000 + 10 * told);
         app.deliver(&body).await.ok();
         told += 1;
     }

@@ -1,9 +1,17 @@
 //! What Meta thinks of a template, by list and by webhook.
 
+use std::sync::Arc;
+
+use application::templates::ports::{SyncGate as _, Turn};
+use application::templates::sync::AccountReport;
+use domain::shared::ids::TenantId;
 use futures::future::join_all;
+use infrastructure::postgres::template_accounts::PgTemplateAccounts;
 use serde_json::{Value, json};
 use tests::app::TestApp;
+use tests::cluster::TestDatabase;
 use tests::templates::{WABA, hebrew};
+use uuid::Uuid;
 
 const TEMPLATES: &str = "/api/templates";
 
@@ -131,4 +139,25 @@ async fn nothing_meta_says_is_hidden() {
     app.meta_decides("ours", &json!({ "event": "ON_THE_MOON" })).await;
     let odd = dana.template_is("ours", "status", "ON_THE_MOON").await;
     assert_eq!(odd["notSendableBecause"], "its status is ON_THE_MOON");
+}
+
+#[tokio::test]
+async fn a_turn_on_one_node_answers_for_another() {
+    let database = TestDatabase::create().await;
+    let node = || Arc::new(PgTemplateAccounts::new(database.pool.clone(), Uuid::now_v7()));
+    let (one, other, tenant) = (node(), node(), TenantId(Uuid::now_v7()));
+    let Turn::Ours(turn) = one.enter(tenant, WABA).await.expect("a turn") else { panic!("ours") };
+    let waiting = tokio::spawn(async move { other.enter(tenant, WABA).await });
+    // Another business account does not wait.
+    assert!(matches!(one.enter(tenant, "1").await.expect("a turn"), Turn::Ours(_)));
+    let report = AccountReport { waba_id: WABA.to_owned(), listed: 7, ..AccountReport::default() };
+    turn.finish(&report).await.expect("an end");
+    let Turn::Recent(told) = waiting.await.expect("a task").expect("an answer") else { panic!("one turn for both") };
+    assert_eq!(told, report);
+    // A node that died in its turn holds it for a minute, not for ever.
+    let dead = one.enter(tenant, "2").await.expect("a turn");
+    drop(dead);
+    let over = "update template_accounts set sync_until = now() - interval '1 second' where waba_id = '2'";
+    sqlx::query(over).execute(&database.pool).await.expect("an update");
+    assert!(matches!(node().enter(tenant, "2").await.expect("a turn"), Turn::Ours(_)));
 }
