@@ -14,10 +14,12 @@ use application::history::History;
 use application::idempotency::Idempotency;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::limits::signed_calls::SignedCalls;
+use application::limits::turns::Turns;
 use application::projections::Projections;
 use application::time_travel::TimeTravel;
 
-use crate::middleware::rate_limit::RateLimits;
+use crate::middleware::rate_limit::Limits;
 
 /// The rooms behind the operations.
 pub struct App {
@@ -50,7 +52,11 @@ pub struct App {
     /// What the seals vouch for.
     pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
-    pub limits: RateLimits,
+    pub limits: Limits,
+    /// Attempts to sign in, in their turns.
+    pub turns: Turns,
+    /// Calls that were signed together with a time.
+    pub signed_calls: SignedCalls,
     /// Whether the session cookie is for HTTPS alone; true when the public address is.
     pub secure_cookies: bool,
 }

@@ -1,6 +1,7 @@
 //! The one shape errors leave in: a status, a sentence, a stable word.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use application::channels::Intake;
 use application::error::AppError;
@@ -67,8 +68,9 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
-    /// Too many requests; the next one is welcome in so many seconds.
-    pub fn rate_limited(wait_sec: u64) -> Self {
+    /// Too many requests; the next one is welcome after so long.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let wait_sec = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let error = format!("too many requests; try again in {wait_sec} s");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", error).with(header::RETRY_AFTER, wait_sec.to_string())
     }
@@ -119,6 +121,7 @@ impl From<AppError> for ApiError {
                 refusal.body.window_open = Some(false);
                 refusal
             }
+            AppError::TooMany { wait } => Self::rate_limited(wait),
             AppError::Unavailable => Self::unavailable(message),
             AppError::Internal(source) => {
                 tracing::error!(error = %chain(&*source), "A request failed inside");
@@ -201,9 +204,7 @@ statuses! {
     /// A change without a body.
     BareChange: 400 401 403 404 409 500 503;
     /// A sign-in.
-    SignIn: 400 401 403 413 415 429 500 503;
-    /// A trigger with an allowance.
-    LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
+    SignIn: 400 401 403 413 415 500 503;
     /// A trigger.
     Trigger: 400 401 403 404 409 413 500 503;
     /// A trigger without a body.
@@ -254,7 +255,6 @@ const fn describe(status: u16) -> &'static str {
         409 => "It contradicts what is so by now. With `windowOpen: false`, only a template may be sent.",
         413 => "The body is larger than 1 MiB; 3 MiB for webhooks.",
         415 => "The body is not `application/json`.",
-        429 => "Too many requests; `Retry-After` says how many seconds to wait.",
         503 => "The database cannot be reached and nothing was stored; `Retry-After` says when to try again.",
         _ => "Our fault; the request id in `X-Request-Id` finds it in the log.",
     }
@@ -310,7 +310,7 @@ mod tests {
     async fn whoever_may_try_again_is_told_when() {
         assert_eq!(shown(AppError::Unavailable).await.1.as_deref(), Some("5"));
         assert_eq!(shown(Intake::Unavailable).await.1.as_deref(), Some("5"));
-        let (status, retry, _) = shown(ApiError::rate_limited(90)).await;
+        let (status, retry, _) = shown(ApiError::rate_limited(Duration::from_millis(89_001))).await;
         assert_eq!((status, retry.as_deref()), (429, Some("90")));
     }
 }

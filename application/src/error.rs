@@ -1,5 +1,7 @@
 //! Why a use case refuses, in the kinds every caller understands.
 
+use std::time::Duration;
+
 use domain::conversation::error::ConversationError;
 use domain::flow::error::FlowError;
 use domain::flow::validation::Problem;
@@ -41,6 +43,12 @@ pub enum AppError {
     /// Nothing but a template may be sent.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,
+    /// Too many of this kind.
+    #[error("too many requests; try again in {} s", wait.as_secs_f64().ceil())]
+    TooMany {
+        /// How long until the next one is welcome.
+        wait: Duration,
+    },
     /// Try again later; nothing was stored.
     #[error("the database cannot be reached; try again")]
     Unavailable,

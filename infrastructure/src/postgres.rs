@@ -5,6 +5,7 @@ pub mod audited;
 pub mod contacts;
 pub mod flow_library;
 pub mod idempotency;
+pub mod limits;
 pub mod lines;
 pub mod migrations;
 pub mod personal_data;

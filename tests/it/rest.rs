@@ -1,13 +1,18 @@
 //! The REST operations as their callers see them.
 
+mod access;
+mod assignment;
 mod auth;
 mod conversations;
+mod document;
 mod errors;
 mod exports;
+mod flow_credentials;
 mod flows;
 mod history;
 mod idempotency;
 mod leads;
+mod limits;
 mod lines;
 mod tenants;
 mod time_travel;

@@ -115,6 +115,11 @@ impl TestDatabase {
         Self { name, options, pool }
     }
 
+    /// The same database, for another node.
+    pub fn again(&self) -> Self {
+        Self { name: self.name.clone(), options: self.options.clone(), pool: self.pool.clone() }
+    }
+
     /// A data directory of its own; nothing is in it at first.
     pub fn data_dir(&self) -> String {
         data_dir(&self.name).display().to_string()

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod flows;
 pub mod graph;
 pub mod past;
+pub mod people;
 pub mod webhook;
 
 /// The master key of every test, in base64.

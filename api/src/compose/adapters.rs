@@ -17,6 +17,8 @@ use application::flows::what_if::WhatIf;
 use application::history::History;
 use application::identity::Identity;
 use application::leads::Leads;
+use application::limits::signed_calls::SignedCalls;
+use application::limits::turns::Turns;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
 use async_trait::async_trait;
@@ -37,6 +39,10 @@ use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
+use infrastructure::postgres::limits::LimitKeys;
+use infrastructure::postgres::limits::allowances::PgAllowances;
+use infrastructure::postgres::limits::sign_in_attempts::PgSignInAttempts;
+use infrastructure::postgres::limits::used_signatures::PgUsedSignatures;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
@@ -57,7 +63,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::compose::workers::projections;
 use crate::config::Config;
-use crate::middleware::rate_limit::RateLimits;
+use crate::middleware::rate_limit::{Limits, RateLimits};
 
 /// What a process is made of: the database, time, ids, the master key.
 pub struct Grounds {
@@ -181,6 +187,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let limit_keys = LimitKeys::new(key);
     let app = App {
         erasure,
         proofs: Arc::new(proofs),
@@ -230,7 +237,16 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
         idempotency: Arc::new(PgIdempotency::new(pool.clone(), secrets.clone(), key)),
-        limits,
+        limits: Limits { rates: limits, allowances: Arc::new(PgAllowances::new(pool.clone(), limit_keys.clone())) },
+        turns: Turns::new(
+            Arc::new(PgSignInAttempts::new(pool.clone(), limit_keys.clone())),
+            Arc::new(Sleep),
+            limits.patience,
+        ),
+        signed_calls: SignedCalls {
+            used: Arc::new(PgUsedSignatures::new(pool.clone(), limit_keys)),
+            clock: Arc::clone(&grounds.clock),
+        },
         secure_cookies: config.public_url.starts_with("https://"),
     };
     Adapters {

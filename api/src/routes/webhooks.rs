@@ -4,4 +4,5 @@ pub mod flow_credentials;
 pub mod flow_trigger;
 pub mod outbound;
 pub mod payload;
+pub mod signature;
 pub mod whatsapp;

@@ -25,6 +25,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261122100400 "generations",
     20261122100500 "run_index",
     20261122100600 "tenant_log",
+    20261128090000 "access",
+    20261128130000 "limits",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -68,15 +68,17 @@ impl Sessions {
     /// Sign in
     ///
     /// Checks name and password and sets the HTTP-only session cookie `wdf_token`, which every operation
-    /// takes. At most 10 attempts in 15 minutes from one address, successful ones included.
+    /// takes. Successful attempts count as well. After five failures for one name the next attempts wait for each
+    /// other, up to 30 s, whoever makes them; networks the person signed in from before wait for their own alone.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         app: Data<&Arc<App>>,
-        _limit: SignInAllowance,
+        allowance: SignInAllowance,
         body: Body<Login>,
     ) -> Result<LoggedIn, Failure<SignIn>> {
-        let issued = app.identity.log_in(&body.username, &body.password).await?;
+        let attempt = app.identity.log_in(&body.username, &body.password);
+        let issued = app.turns.sign_in(&body.username, &allowance.network, attempt).await?;
         let cookie = cookie(&issued.token, SESSION_TTL.num_seconds(), app.secure_cookies);
         Ok(LoggedIn::Ok(Json(Me { user: issued.user }), cookie))
     }
