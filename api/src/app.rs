@@ -19,6 +19,8 @@ use application::identity::signing_keys::SigningKeys;
 use application::identity::social::SocialSignIn;
 use application::identity::verification::Verification;
 use application::leads::Leads;
+use application::limits::signed_calls::SignedCalls;
+use application::limits::turns::Turns;
 use application::monitoring::Monitoring;
 use application::people::People;
 use application::projections::Projections;
@@ -27,7 +29,7 @@ use application::templates::groups::TemplateGroups;
 use application::time::Clock;
 use application::time_travel::TimeTravel;
 
-use crate::middleware::rate_limit::RateLimits;
+use crate::middleware::rate_limit::Limits;
 use crate::security::site::Site;
 
 /// The rooms behind the operations.
@@ -81,7 +83,11 @@ pub struct App {
     /// What the seals vouch for.
     pub proofs: Arc<dyn Proofs>,
     /// How often the limited operations may be called.
-    pub limits: RateLimits,
+    pub limits: Limits,
+    /// Attempts to sign in, in their turns.
+    pub turns: Turns,
+    /// Calls that were signed together with a time.
+    pub signed_calls: SignedCalls,
     /// Where we are in browsers' eyes.
     pub site: Site,
 }

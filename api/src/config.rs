@@ -109,6 +109,10 @@ pub struct Config {
     pub debug_key: Option<Secret<String>>,
     /// Whether every provider is the built-in sandbox.
     pub sandbox: bool,
+    /// Whether our own proxy writes the client's address into `X-Forwarded-For`.
+    pub behind_proxy: bool,
+    /// Whether no operation has a limit.
+    pub lift_limits: bool,
     /// Meta.
     pub meta: MetaConfig,
     /// Those who vouch for people.
@@ -152,6 +156,8 @@ impl Config {
             admin_password: parse::password(&options.admin_password)?,
             roles: parse::roles(options.roles.variable("FLOWBOT_ROLES"))?,
             debug_key: options.debug_key.given(),
+            behind_proxy: parse::switch(options.behind_proxy.variable("FLOWBOT_BEHIND_PROXY"))?,
+            lift_limits: parse::switch(options.lift_limits.variable("FLOWBOT_LIFT_LIMITS"))?,
             meta: meta(options, sandbox, &here)?,
             social: social(options, sandbox, &here)?,
             verification,

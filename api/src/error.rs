@@ -1,6 +1,7 @@
 //! The one shape errors leave in: a status, a sentence, a stable word.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use application::channels::Intake;
 use application::error::AppError;
@@ -67,8 +68,9 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{what} not found"))
     }
 
-    /// Too many requests; the next one is welcome in so many seconds.
-    pub fn rate_limited(wait_sec: u64) -> Self {
+    /// Too many requests; the next one is welcome after so long.
+    pub fn rate_limited(wait: Duration) -> Self {
+        let wait_sec = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let error = format!("too many requests; try again in {wait_sec} s");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", error).with(header::RETRY_AFTER, wait_sec.to_string())
     }
@@ -123,7 +125,7 @@ impl From<AppError> for ApiError {
             AppError::CodeInvalid => Self::invalid("code_invalid", message),
             AppError::Limited { wait_sec, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
                 .with(header::RETRY_AFTER, wait_sec.to_string()),
-            AppError::RateLimited { wait_sec } => Self::rate_limited(wait_sec),
+            AppError::TooMany { wait } => Self::rate_limited(wait),
             AppError::Upstream { code, .. } => Self::new(StatusCode::BAD_GATEWAY, code, message),
             AppError::NotConfigured { code, .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message),
             AppError::Unavailable | AppError::ProviderUnavailable(_) => Self::unavailable(message),
@@ -208,23 +210,21 @@ statuses! {
     /// A change without a body.
     BareChange: 400 401 403 404 409 500 503;
     /// A sign-in.
-    SignIn: 400 401 403 413 415 429 500 503;
+    SignIn: 400 401 403 413 415 500 503;
     /// A new key of one's own.
     Rotate: 400 401 403 404 409 413 415 500 503;
     /// A sign-in with somebody else's word for it.
-    SocialSignIn: 400 401 403 409 413 415 429 500 503;
+    SocialSignIn: 400 401 403 409 413 415 500 503;
     /// Something new that a provider has a say in.
     Submission: 400 401 403 409 413 415 429 500 502 503;
     /// A deletion that a provider has a say in.
     Deletion: 400 401 403 404 409 413 415 429 500 502 503;
     /// Somebody new.
-    Register: 400 409 413 415 429 500 503;
+    Register: 400 409 413 415 500 503;
     /// A code, asked for or shown.
-    Verify: 400 403 413 415 429 500 503;
+    Verify: 400 403 413 415 500 503;
     /// What somebody prefers.
     Prefer: 400 401 403 404 413 415 500 503;
-    /// A trigger with an allowance.
-    LimitedTrigger: 400 401 403 404 409 413 415 429 500 503;
     /// A trigger.
     Trigger: 400 401 403 404 409 413 500 503;
     /// A trigger without a body.
@@ -335,7 +335,7 @@ mod tests {
     async fn whoever_may_try_again_is_told_when() {
         assert_eq!(shown(AppError::Unavailable).await.1.as_deref(), Some("5"));
         assert_eq!(shown(Intake::Unavailable).await.1.as_deref(), Some("5"));
-        let (status, retry, _) = shown(ApiError::rate_limited(90)).await;
+        let (status, retry, _) = shown(ApiError::rate_limited(Duration::from_millis(89_001))).await;
         assert_eq!((status, retry.as_deref()), (429, Some("90")));
     }
 }

@@ -2,6 +2,8 @@
 
 mod access;
 mod idempotency;
+mod limits;
+mod nullable;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::middleware::idempotency::Idempotent;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
 use crate::middleware::prolong::Prolong;
+use crate::middleware::rate_limit::TellStanding;
 use crate::middleware::translate::Translate;
 use crate::middleware::uniform_errors::UniformErrors;
 use crate::routes::ndjson::NDJSON;
@@ -35,6 +38,8 @@ const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people 
     **Sending again.** With an `Idempotency-Key`, a request that changes something may be sent again after a time-out: it \
     takes effect once, and is answered as it was the first time. Answers with a 5xx or a `Retry-After` are not kept, so \
     the same key may be tried again.\n\n\
+    **Limits.** Operations with a limit tell in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` how it \
+    stands (draft-ietf-httpapi-ratelimit-headers-06); a 429 says in `Retry-After` when the next request is welcome.\n\n\
     **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. The words \
     are in the language the person chose, else the one `Accept-Language` likes best, of `en`, `he`, `ar` and `ru`; \
     `Content-Language` names it, and the code is the same in all. Every \
@@ -80,6 +85,7 @@ fn layered(beside: Route) -> impl Endpoint<Output = Response> {
         .with(BodyLimit)
         .with(CatchPanic::new().with_handler(AnswerPanic))
         .with(UniformErrors(methods))
+        .with(TellStanding)
         .with(Idempotent)
         .with(Translate)
         .with(Prolong)
@@ -122,15 +128,17 @@ fn described() -> Value {
         if operation["requestBody"].is_null() {
             operation.as_object_mut().map(|members| members.remove("requestBody"));
         }
+        limits::describe(operation);
         access::describe(operation);
         idempotency::describe(method, path, operation);
     }
-    close_requests(&mut document);
+    finish_schemas(&mut document);
     document
 }
 
-/// Says of every schema that only requests use that it takes no other fields.
-fn close_requests(document: &mut Value) {
+/// Says of every schema that only requests use that it takes no other fields, and of those that answers show what may
+/// be missing.
+fn finish_schemas(document: &mut Value) {
     let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, item)| item.as_object());
     let operations: Vec<&Value> = operations.flatten().map(|(_, operation)| operation).collect();
     let named = |part: &str| operations.iter().flat_map(|it| references(document, &it[part])).collect::<BTreeSet<_>>();
@@ -141,6 +149,7 @@ fn close_requests(document: &mut Value) {
             schema["additionalProperties"] = Value::Bool(false);
         }
     }
+    nullable::describe(document, &shown);
 }
 
 /// The names of the schemas a part of the document leads to.

@@ -1,5 +1,7 @@
 //! Why a use case refuses, in the kinds every caller understands.
 
+use std::time::Duration;
+
 use domain::access::staff::StaffError;
 use domain::conversation::error::ConversationError;
 use domain::flow::error::FlowError;
@@ -51,11 +53,11 @@ pub enum AppError {
     /// A code that proves nothing. Why not is nobody's business.
     #[error("the code is wrong, or no longer good; ask for a new one")]
     CodeInvalid,
-    /// It was asked for too often.
-    #[error("too many requests; try again in {wait_sec} s")]
-    RateLimited {
-        /// Seconds until it may be asked for again.
-        wait_sec: u64,
+    /// Too many of this kind.
+    #[error("too many requests; try again in {} s", wait.as_secs_f64().ceil())]
+    TooMany {
+        /// How long until the next one is welcome.
+        wait: Duration,
     },
     /// Too much at once.
     #[error("{message}")]

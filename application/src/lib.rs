@@ -15,6 +15,7 @@ pub mod history;
 pub mod idempotency;
 pub mod identity;
 pub mod leads;
+pub mod limits;
 pub mod log;
 pub mod monitoring;
 pub mod page;

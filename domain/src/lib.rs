@@ -7,6 +7,7 @@
 mod macros;
 
 pub mod access;
+pub mod allowance;
 pub mod conversation;
 pub mod decide;
 pub mod flow;

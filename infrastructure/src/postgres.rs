@@ -10,6 +10,7 @@ pub mod employees;
 pub mod flow_library;
 pub mod idempotency;
 pub mod incidents;
+pub mod limits;
 pub mod line_stops;
 pub mod lines;
 pub mod migrations;

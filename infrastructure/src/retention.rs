@@ -1,6 +1,6 @@
 //! What need not be kept: webhooks that are done, sessions that ended, dead letters nobody asked for, answers to
-//! requests nobody sends again, codes that are too old, accounts nobody ever verified. Deleted in small transactions, so
-//! that no reader of the log waits for one.
+//! requests nobody sends again, codes and allowances that are too old, accounts nobody ever verified. Deleted in small
+//! transactions, so that no reader of the log waits for one.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 11] = [
+const RULES: [&str; 14] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
@@ -40,6 +40,12 @@ const RULES: [&str; 11] = [
         select id from users where must_verify and created_at < now() - interval '7 days' limit 500) returning id, username)
      insert into audit_entries (tenant_id, actor, action, subject, details)
      select id, 'system', 'user.lapsed', id::text, json_build_object('username', username) from gone",
+    "delete from allowances where key in (select key from allowances where forget_at < now() limit 2000) and forget_at < now()",
+    "delete from sign_in_attempts where (name, place) in (
+        select name, place from sign_in_attempts
+         where turn_at < now() - case when place = '' then interval '1 day' else interval '30 days' end limit 2000)",
+    "delete from used_signatures where mark in (
+        select mark from used_signatures where used_at < now() - interval '1 hour' limit 2000)",
 ];
 
 /// Deletes until `stop`.

@@ -1,19 +1,24 @@
 //! The REST operations as their callers see them.
 
+mod access;
 mod api_access;
+mod assignment;
 mod audit_entries;
 mod auth;
 mod conversations;
 mod delivery;
+mod document;
 mod employees;
 mod errors;
 mod exports;
+mod flow_credentials;
 mod flows;
 mod history;
 mod idempotency;
 mod jwt;
 mod languages;
 mod leads;
+mod limits;
 mod lines;
 mod registration;
 mod sessions;

@@ -252,6 +252,14 @@ impl SignedIn {
         send(&self.http, &self.base, method, path, body, &headers).await
     }
 
+    /// Any call with bytes of any kind.
+    pub async fn sends(&self, method: Method, path: &str, kind: &str, body: &str) -> Answer {
+        let (name, value) = &self.credential;
+        let request = self.http.request(method, format!("{}{path}", self.base)).header(*name, value);
+        let request = request.header("content-type", kind).body(body.to_owned());
+        answer(request.send().await.expect("an answer")).await
+    }
+
     /// Any call, with an Idempotency-Key.
     pub async fn keyed(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let (name, value) = &self.credential;
@@ -308,7 +316,10 @@ async fn send(
     if let Some(body) = body {
         request = request.json(body);
     }
-    let response = request.send().await.expect("an answer");
+    answer(request.send().await.expect("an answer")).await
+}
+
+async fn answer(response: reqwest::Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.unwrap_or_default();
     let body = serde_json::from_str(&text).unwrap_or_default();

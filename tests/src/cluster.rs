@@ -90,13 +90,6 @@ impl TestDatabase {
         Self::create_in(ELSEWHERE.get_or_init(start).await).await
     }
 
-    /// The same database for another node, over connections of its own.
-    pub async fn again(&self) -> Self {
-        let (name, options) = (self.name.clone(), self.options.clone());
-        let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await.expect("a connection");
-        Self { name, options, pool }
-    }
-
     async fn create_in(cluster: &Cluster) -> Self {
         let name = format!("flowbot_test_{:x}_{}", cluster.run, DATABASES.fetch_add(1, Ordering::Relaxed));
         let admin = PgConnection::connect_with(&cluster.server.connect_options("postgres")).await;
@@ -122,8 +115,8 @@ impl TestDatabase {
         Self { name, options, pool }
     }
 
-    /// The same one for another node.
-    pub fn shared(&self) -> Self {
+    /// The same database, for another node.
+    pub fn again(&self) -> Self {
         Self { name: self.name.clone(), options: self.options.clone(), pool: self.pool.clone() }
     }
 

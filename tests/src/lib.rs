@@ -7,6 +7,7 @@ pub mod flows;
 pub mod graph;
 pub mod mail;
 pub mod past;
+pub mod people;
 pub mod templates;
 pub mod webhook;
 

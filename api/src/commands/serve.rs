@@ -33,7 +33,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config, database: &Database, listener: Bound) -> anyhow::Result<()> {
-    let mut running = server::start(config, Setting::real(database.pool.clone()), listener).await?;
+    let mut running = server::start(config, Setting::configured(database.pool.clone(), config), listener).await?;
     if let Some(password) = &running.generated_password {
         // Once, and to the person at the terminal alone: never to the log.
         say!("The first administrator is `{}`, with the password {password}", config.admin_username);

@@ -21,6 +21,8 @@ use application::identity::letters::Mailer;
 use application::identity::social::SocialSignIn;
 use application::identity::verification::Verification;
 use application::leads::Leads;
+use application::limits::signed_calls::SignedCalls;
+use application::limits::turns::Turns;
 use application::monitoring::Monitoring;
 use application::people::People;
 use application::templates::Templates;
@@ -54,6 +56,10 @@ use infrastructure::postgres::delivery::PgDeliveries;
 use infrastructure::postgres::employees::PgEmployees;
 use infrastructure::postgres::flow_library::PgFlowLibrary;
 use infrastructure::postgres::idempotency::PgIdempotency;
+use infrastructure::postgres::limits::LimitKeys;
+use infrastructure::postgres::limits::allowances::PgAllowances;
+use infrastructure::postgres::limits::sign_in_attempts::PgSignInAttempts;
+use infrastructure::postgres::limits::used_signatures::PgUsedSignatures;
 use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::preferences::PgPreferences;
@@ -83,7 +89,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::compose::workers::projections;
 use crate::config::Config;
-use crate::middleware::rate_limit::RateLimits;
+use crate::middleware::rate_limit::{Limits, RateLimits};
 use crate::security::site::Site;
 
 /// How long somebody who signs in waits for Google or Facebook.
@@ -278,6 +284,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let limit_keys = LimitKeys::new(key);
     let app = App {
         verification: Verification {
             store: verifications.clone(),
@@ -344,7 +351,16 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         projections: Arc::new(PgProjections::new(pool.clone(), projections(&keys))),
         webhooks: Arc::new(webhooks),
         idempotency: Arc::new(PgIdempotency::new(pool.clone(), secrets.clone(), key)),
-        limits,
+        limits: Limits { rates: limits, allowances: Arc::new(PgAllowances::new(pool.clone(), limit_keys.clone())) },
+        turns: Turns::new(
+            Arc::new(PgSignInAttempts::new(pool.clone(), limit_keys.clone())),
+            Arc::new(Sleep),
+            limits.patience,
+        ),
+        signed_calls: SignedCalls {
+            used: Arc::new(PgUsedSignatures::new(pool.clone(), limit_keys)),
+            clock: Arc::clone(&grounds.clock),
+        },
         site: Site::new(&config.public_url),
     };
     Adapters {

@@ -56,6 +56,17 @@ impl Setting {
     pub fn real(pool: PgPool) -> Self {
         Self { pool, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds), limits: RateLimits::standard() }
     }
+
+    /// As [`Setting::real`], with what the operator decided of the limits.
+    pub fn configured(pool: PgPool, config: &Config) -> Self {
+        if config.lift_limits {
+            tracing::warn!(
+                "FLOWBOT_LIFT_LIMITS is set: nothing is limited, passwords may be guessed as fast as can be"
+            );
+        }
+        let limits = if config.lift_limits { RateLimits::lifted() } else { RateLimits::standard() };
+        Self { limits: RateLimits { behind_proxy: config.behind_proxy, ..limits }, ..Self::real(pool) }
+    }
 }
 
 /// Starts everything the roles say.

@@ -203,6 +203,12 @@ pub struct Options {
     /// 1: every provider is the built-in sandbox [default: 0]
     #[arg(long, env = "FLOWBOT_SANDBOX", global = true, num_args = 0..=1, default_missing_value = "1")]
     pub sandbox: Option<String>,
+    /// 1: clients' addresses are the last of X-Forwarded-For, which your own proxy wrote [default: 0]
+    #[arg(long, env = "FLOWBOT_BEHIND_PROXY", global = true, num_args = 0..=1, default_missing_value = "1")]
+    pub behind_proxy: Option<String>,
+    /// 1: nothing is limited, for load tests and fuzzing; never where strangers can reach it [default: 0]
+    #[arg(long, env = "FLOWBOT_LIFT_LIMITS", global = true, num_args = 0..=1, default_missing_value = "1")]
+    pub lift_limits: Option<String>,
     /// Base address of the Graph API [default: https://graph.facebook.com]
     #[arg(long, env = "META_GRAPH_URL", global = true)]
     pub meta_graph_url: Option<String>,

@@ -101,6 +101,8 @@ fn the_sandbox_plays_meta_at_our_own_address_unless_told_otherwise() {
 fn malformed_values_are_refused_by_name() {
     assert!(refusal(|it| it.listen = Some("8080".into())).starts_with("FLOWBOT_LISTEN "));
     assert!(refusal(|it| it.sandbox = Some("yes".into())).starts_with("FLOWBOT_SANDBOX "));
+    assert!(refusal(|it| it.behind_proxy = Some("1.2.3.4".into())).starts_with("FLOWBOT_BEHIND_PROXY "));
+    assert!(refusal(|it| it.lift_limits = Some("all".into())).starts_with("FLOWBOT_LIFT_LIMITS "));
     assert!(refusal(|it| it.roles = Some("api,boss".into())).contains("\"boss\""));
     assert!(refusal(|it| it.public_url = Some("bot.example".into())).starts_with("FLOWBOT_PUBLIC_URL "));
     assert!(refusal(|it| it.meta_graph_url = Some("ftp://x".into())).starts_with("META_GRAPH_URL "));

@@ -1,88 +1,100 @@
 //! How often the limited operations may be called. Attempts count, whatever became of them.
+//!
+//! An operation is limited by an argument of its handler; the document reads the same argument. Its answers tell what
+//! is left in the fields of draft-ietf-httpapi-ratelimit-headers-06.
 
-use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use poem::{Addr, FromRequest, Request, RequestBody, Result};
+use application::limits::{Allowances, Standing};
+use domain::allowance::{Patience, Rate};
+use poem::http::{HeaderName, HeaderValue};
+use poem::{Addr, Endpoint, Middleware, PathPattern, Request, RequestBody, Response, Result};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::security;
 
-/// After so many checks, keys that have their whole allowance again are forgotten.
-const CHECKS_BETWEEN_SWEEPS: u32 = 1_024;
+/// Fields of an answer: how often in all, how often from now on, and seconds until all of it is there again.
+pub const FIELDS: [&str; 3] = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
 
-/// So many times in so long.
+/// What is limited, by the word its operations carry in the list of their security schemes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub times: NonZeroU32,
-    /// In how long.
-    pub per: Duration,
+pub enum Limit {
+    /// Whatever proves who somebody is: each such operation for itself, by address.
+    SignIn,
+    /// Flows started from outside, by account.
+    Trigger,
 }
 
-impl Rate {
-    /// `times` every `per_sec` seconds; none at all is one.
-    pub const fn new(times: u32, per_sec: u64) -> Self {
-        let times = match NonZeroU32::new(times) {
-            Some(times) => times,
-            None => NonZeroU32::MIN,
-        };
-        Self { times, per: Duration::from_secs(per_sec) }
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::SignIn, Self::Trigger];
+
+    /// What the API promises.
+    pub const fn promised(self) -> Rate {
+        match self {
+            Self::SignIn => Rate::new(10, 900),
+            Self::Trigger => Rate::new(30, 60),
+        }
+    }
+
+    /// Whose it is, in a word.
+    pub const fn whose(self) -> &'static str {
+        match self {
+            Self::SignIn => "address",
+            Self::Trigger => "account",
+        }
+    }
+
+    /// The mark of its operations, which the document takes away again.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::SignIn => "limit:signIn",
+            Self::Trigger => "limit:trigger",
+        }
     }
 }
 
-/// The allowances, and who used how much of theirs.
-#[derive(Default)]
+/// How often the limited operations may be called; `None` lifts a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RateLimits {
-    sign_in: Option<Allowance<(IpAddr, String)>>,
-    trigger: Option<Allowance<Uuid>>,
-    behind_proxy: bool,
+    /// Sign-ins, for an address.
+    pub sign_in: Option<Rate>,
+    /// Triggers, for an account.
+    pub trigger: Option<Rate>,
+    /// How long failed attempts to sign in keep the next one waiting, for a name.
+    pub patience: Option<Patience>,
+    /// Whether the client's address is the last entry of `X-Forwarded-For`, which our own proxy wrote.
+    pub behind_proxy: bool,
 }
 
 impl RateLimits {
     /// What the API promises: 10 sign-ins in 15 minutes for an address, 30 triggers a minute for an account.
-    pub fn standard() -> Self {
-        Self::new(Some(Rate::new(10, 900)), Some(Rate::new(30, 60)))
+    pub const fn standard() -> Self {
+        Self {
+            sign_in: Some(Limit::SignIn.promised()),
+            trigger: Some(Limit::Trigger.promised()),
+            patience: Some(Patience::STANDARD),
+            behind_proxy: false,
+        }
     }
 
-    /// No limits at all, for tests and the sandbox.
-    pub fn lifted() -> Self {
-        Self::default()
+    /// No limits at all, for tests and the demo.
+    pub const fn lifted() -> Self {
+        Self { sign_in: None, trigger: None, patience: None, behind_proxy: false }
     }
 
-    /// Limits of one's own; `None` lifts one.
-    pub fn new(sign_in: Option<Rate>, trigger: Option<Rate>) -> Self {
-        let (sign_in, trigger) = (sign_in.and_then(Allowance::new), trigger.and_then(Allowance::new));
-        Self { sign_in, trigger, behind_proxy: false }
+    const fn rate(&self, limit: Limit) -> Option<Rate> {
+        match limit {
+            Limit::SignIn => self.sign_in,
+            Limit::Trigger => self.trigger,
+        }
     }
 
-    /// Takes the client's address from the last entry of `X-Forwarded-For`, which our own proxy wrote.
-    #[must_use]
-    pub fn behind_proxy(self, behind_proxy: bool) -> Self {
-        Self { behind_proxy, ..self }
-    }
-
-    /// Counts one trigger of an account.
-    ///
-    /// # Errors
-    /// The allowance is used up.
-    pub fn trigger(&self, account: Uuid) -> Result<(), ApiError> {
-        self.trigger.as_ref().map_or(Ok(()), |allowance| allowance.take(&account))
-    }
-
-    fn sign_in(&self, request: &Request) -> Result<(), ApiError> {
-        let Some(allowance) = &self.sign_in else { return Ok(()) };
-        allowance.take(&(self.address(request), request.original_uri().path().to_owned()))
-    }
-
-    /// The client's address; of IPv6 the network.
-    pub fn address(&self, request: &Request) -> IpAddr {
+    /// The network a request came from: an IPv4 address, or the /64 of an IPv6 one.
+    pub fn network(&self, request: &Request) -> IpAddr {
         let forwarded =
             request.headers().get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
         let last = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|text| text.trim().parse().ok());
@@ -96,46 +108,101 @@ impl RateLimits {
 
 /// Whoever has one IPv6 address has its whole /64.
 fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => {
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)))
-        }
-        other => other,
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
-/// One allowance per key.
-struct Allowance<K: Hash + Eq + Clone> {
-    limiter: DefaultKeyedRateLimiter<K>,
-    clock: DefaultClock,
-    checks: AtomicU32,
+/// The limits, and who used how much.
+pub struct Limits {
+    /// How often.
+    pub rates: RateLimits,
+    /// What is left, on all nodes together.
+    pub allowances: Arc<dyn Allowances>,
 }
 
-impl<K: Hash + Eq + Clone> Allowance<K> {
-    fn new(rate: Rate) -> Option<Self> {
-        let quota = Quota::with_period(rate.per / rate.times.get())?.allow_burst(rate.times);
-        let limiter = RateLimiter::keyed(quota);
-        Some(Self { limiter, clock: DefaultClock::default(), checks: AtomicU32::new(0) })
+impl Limits {
+    /// Counts a trigger of an account.
+    ///
+    /// # Errors
+    /// The allowance is used up, or it is not known what is left.
+    pub async fn trigger(&self, request: &Request, account: Uuid) -> Result<(), ApiError> {
+        self.take(request, Limit::Trigger, "trigger", &account.to_string()).await
     }
 
-    fn take(&self, key: &K) -> Result<(), ApiError> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS == CHECKS_BETWEEN_SWEEPS - 1 {
-            self.limiter.retain_recent();
+    async fn take(&self, request: &Request, limit: Limit, what: &str, whose: &str) -> Result<(), ApiError> {
+        let Some(rate) = self.rates.rate(limit) else { return Ok(()) };
+        let taken = self.allowances.take(what, whose, rate).await?;
+        if let Some(told) = request.data::<Told>() {
+            // The first one: an operation has one limit.
+            told.0.get_or_init(|| taken.standing);
         }
-        self.limiter.check_key(key).map_err(|refusal| {
-            let wait = refusal.wait_time_from(self.clock.now());
-            ApiError::rate_limited(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
-        })
+        taken.refused.map_or(Ok(()), |wait| Err(ApiError::rate_limited(wait)))
     }
 }
 
 /// A sign-in within its address's allowance.
-pub struct SignInAllowance;
+pub struct SignInAllowance {
+    /// The network it comes from.
+    pub network: String,
+}
 
-impl<'a> FromRequest<'a> for SignInAllowance {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        security::app(request)?.limits.sign_in(request)?;
-        Ok(Self)
+impl<'a> ApiExtractor<'a> for SignInAllowance {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![Limit::SignIn.mark()]
+    }
+
+    async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
+        let limits = &security::app(request)?.limits;
+        let network = limits.rates.network(request).to_string();
+        // The operation, however its path was written.
+        let pattern = request.data::<PathPattern>().map(|it| it.0.to_string());
+        let operation = pattern.unwrap_or_else(|| request.original_uri().path().to_owned());
+        limits.take(request, Limit::SignIn, &operation, &network).await?;
+        Ok(Self { network })
+    }
+}
+
+/// Where an operation leaves what its answer tells of the allowance.
+#[derive(Clone, Default)]
+struct Told(Arc<OnceLock<Standing>>);
+
+/// The middleware that tells.
+pub struct TellStanding;
+
+/// The middleware around an endpoint.
+pub struct Telling<E>(E);
+
+impl<E: Endpoint<Output = Response>> Middleware<E> for TellStanding {
+    type Output = Telling<E>;
+
+    fn transform(&self, endpoint: E) -> Self::Output {
+        Telling(endpoint)
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Telling<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let told = Told::default();
+        request.set_data(told.clone());
+        let mut response = self.0.call(request).await.unwrap_or_else(|error| error.into_response());
+        if let Some(standing) = told.0.get() {
+            let reset_sec = standing.reset.as_secs() + u64::from(standing.reset.subsec_nanos() > 0);
+            let values = [u64::from(standing.limit), u64::from(standing.remaining), reset_sec];
+            for (field, value) in FIELDS.into_iter().zip(values) {
+                if let Ok(name) = HeaderName::try_from(field) {
+                    response.headers_mut().insert(name, HeaderValue::from(value));
+                }
+            }
+        }
+        Ok(response)
     }
 }
 
@@ -144,22 +211,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_up_comes_back_one_by_one() {
-        let limits = RateLimits::standard();
-        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        assert!((0..30).all(|_| limits.trigger(one).is_ok()));
-        let refusal = limits.trigger(one).unwrap_err();
-        assert_eq!(refusal.headers, [(poem::http::header::RETRY_AFTER, "2".to_owned())]);
-        assert!(limits.trigger(other).is_ok());
-        assert!((0..1_000).all(|_| RateLimits::lifted().trigger(one).is_ok()));
+    fn proxies_are_believed_only_when_told_so() {
+        let request = || Request::builder().header("X-Forwarded-For", "1.1.1.1, 2.2.2.2").finish();
+        let behind = RateLimits { behind_proxy: true, ..RateLimits::lifted() };
+        assert_eq!(behind.network(&request()), "2.2.2.2".parse::<IpAddr>().unwrap());
+        assert_ne!(RateLimits::lifted().network(&request()), "2.2.2.2".parse::<IpAddr>().unwrap());
     }
 
     #[test]
-    fn proxies_are_believed_only_when_told_so() {
-        let request = || Request::builder().header("X-Forwarded-For", "1.1.1.1, 2.2.2.2").finish();
-        let behind = RateLimits::lifted().behind_proxy(true);
-        assert_eq!(behind.address(&request()), "2.2.2.2".parse::<IpAddr>().unwrap());
-        assert_ne!(RateLimits::lifted().address(&request()), "2.2.2.2".parse::<IpAddr>().unwrap());
-        assert_eq!(network("2001:db8::1:2:3:4".parse().unwrap()), "2001:db8::".parse::<IpAddr>().unwrap());
+    fn an_address_is_one_however_it_is_written() {
+        let seen = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(seen("2001:db8::1:2:3:4"), "2001:db8::");
+        assert_eq!((seen("::ffff:1.2.3.4"), seen("1.2.3.4")), ("1.2.3.4".to_owned(), "1.2.3.4".to_owned()));
     }
 }

@@ -8,7 +8,7 @@ use crate::security::may::need;
 /// Takes the rule out of the session schemes' names, and writes it down: `x-access` for programs, a sentence for people.
 pub(super) fn describe(operation: &mut Value) {
     let mut rule = None;
-    for scheme in operation["security"].as_array_mut().into_iter().flatten() {
+    for scheme in operation.get_mut("security").and_then(Value::as_array_mut).into_iter().flatten() {
         let names: Vec<String> = scheme.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         for (scheme_name, word) in names.iter().filter_map(|name| name.split_once(':')) {
             *scheme = json!({ scheme_name: [] });
@@ -18,7 +18,11 @@ pub(super) fn describe(operation: &mut Value) {
     let schemes = operation["security"].as_array().map_or(0, Vec::len);
     let (access, words) = match &rule {
         // Where others than sessions are let in, the operation's own words say who.
-        Some((word, _)) if schemes > 2 => (json!({ "rule": word, "orOwnCredentials": true }), None),
+        Some((word, need)) if schemes > 2 => {
+            let mut access = table(word, *need);
+            access["orOwnCredentials"] = json!(true);
+            (access, None)
+        }
         Some((word, need)) => (table(word, *need), Some(sentence(*need))),
         None if schemes > 0 => (json!({ "rule": "signature" }), None),
         None => (json!({ "rule": "public" }), Some("anybody, without signing in.".to_owned())),

@@ -74,6 +74,30 @@ fn every_change_may_be_sent_again_or_says_nothing_of_it() {
 }
 
 #[test]
+fn limits_are_told_where_they_are_and_nowhere_else() {
+    let mut limited = Vec::new();
+    for (method, path, operation) in all(&described()) {
+        let at = format!("{method} {path}");
+        let responses = operation["responses"].as_object().unwrap();
+        let is_limited = operation["x-rate-limit"].is_object();
+        assert_eq!(responses.contains_key("429"), is_limited, "{at}");
+        for (status, response) in responses {
+            for field in crate::middleware::rate_limit::FIELDS {
+                assert_eq!(response["headers"][field].is_object(), is_limited, "{at} {status}");
+            }
+        }
+        if is_limited {
+            assert!(text(&operation, "description").contains("**Limit:**"), "{at}");
+            limited.push(text(&operation, "operationId").to_owned());
+        }
+    }
+    for id in ["login", "createApiToken", "triggerOutboundFlow"] {
+        assert!(limited.iter().any(|it| it == id), "{id}: {limited:?}");
+    }
+    assert!(!document().contains("\"limit:"), "the marks are taken away");
+}
+
+#[test]
 fn every_way_to_prove_who_calls_is_described() {
     let document = described();
     let known: HashSet<&str> =

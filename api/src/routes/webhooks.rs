@@ -6,4 +6,5 @@ pub mod flow_trigger;
 pub mod outbound;
 pub mod payload;
 pub mod queue_logs;
+pub mod signature;
 pub mod whatsapp;

@@ -11,6 +11,7 @@ use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::error::ApiError;
+use crate::middleware::rate_limit::Limit;
 use crate::security::{Caller, app, register_session_schemes};
 
 /// What an operation asks of who calls it, as a type.
@@ -116,7 +117,8 @@ impl<'a> ApiExtractor<'a> for Limited {
     }
 
     fn security_schemes() -> Vec<&'static str> {
-        Outbound::SCHEMES.to_vec()
+        let [cookie, bearer] = Outbound::SCHEMES;
+        vec![cookie, bearer, Limit::Trigger.mark()]
     }
 
     async fn from_request(
@@ -125,7 +127,7 @@ impl<'a> ApiExtractor<'a> for Limited {
         options: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let caller = May::from_request(request, body, options).await?;
-        app(request)?.limits.trigger(caller.session.tenant.0)?;
+        app(request)?.limits.trigger(request, caller.session.tenant.0).await?;
         Ok(Self(caller))
     }
 }

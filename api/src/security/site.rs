@@ -98,7 +98,7 @@ impl<'a> FromRequest<'a> for ComesFrom {
 
 fn from(request: &Request) -> Result<Origin, ApiError> {
     let user_agent = text(request.headers(), "user-agent").map(|it| it.chars().take(USER_AGENT_MAX).collect());
-    Ok(Origin { user_agent, address: Some(app(request)?.limits.address(request).to_string()) })
+    Ok(Origin { user_agent, address: Some(app(request)?.limits.rates.network(request).to_string()) })
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128120100 "employees",
     20261128120200 "tasks",
     20261128120300 "audit_log",
+    20261128130000 "limits",
     20261128150000 "incidents",
     20261128150100 "queue_log",
     20261128150200 "view_message_delivery",

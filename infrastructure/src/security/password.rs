@@ -53,6 +53,7 @@ pub async fn verify_or_dummy(stored: Option<&str>, password: &str) -> anyhow::Re
     let stored = stored.unwrap_or(DUMMY_HASH).to_owned();
     let password = password.to_owned();
     let _slot = SLOTS.acquire().await?;
+    metrics::counter!("password_checks_total").increment(1);
     let matches = spawn_blocking(move || {
         let parsed =
             PasswordHash::new(&stored).map_err(|error| anyhow!("a stored password hash is malformed: {error}"))?;

@@ -8,7 +8,7 @@ use domain::shared::preferences::Language;
 use super::files::{Source, sources};
 
 /// What stands before a code, and in which files.
-const BEFORE: [(&str, &str); 12] = [
+const BEFORE: [(&str, &str); 16] = [
     ("ApiError::new(", "api/"),
     ("ApiError::invalid(", "api/"),
     ("ApiError::forbidden(", "api/"),
@@ -17,6 +17,10 @@ const BEFORE: [(&str, &str); 12] = [
     ("Self::forbidden(", "api/src/error.rs"),
     ("Self::conflict(", "application/src/error.rs"),
     ("Conflict { code: ", ""),
+    ("AppError::conflict(", ""),
+    ("Upstream { code: ", ""),
+    ("code: ", "application/src/templates"),
+    ("refused(", "application/src/monitoring"),
     ("NotConfigured { code: ", ""),
     ("taken_or(", "infrastructure/"),
     ("self.change(name, update, ", "infrastructure/src/event_store/rebuild/"),

@@ -152,8 +152,9 @@ async fn forged_expired_and_garbage_tokens_are_nobody() {
 #[tokio::test]
 async fn the_eleventh_attempt_has_to_wait() {
     let app = TestApp::start_with(Options::default(), RateLimits::standard()).await;
-    for _ in 0..10 {
-        refused(&log_in(&app, "admin", "wrong").await, 401, "unauthorized");
+    for n in 0..10 {
+        // Ten names: of one alone, the later attempts would have to wait for their turns.
+        refused(&log_in(&app, &format!("admin{n}"), "wrong").await, 401, "unauthorized");
     }
     let limited = log_in(&app, "admin", "admin-password").await;
     refused(&limited, 429, "rate_limited");

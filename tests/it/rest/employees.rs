@@ -221,7 +221,7 @@ async fn rights_count_at_once_here_and_within_5_seconds_elsewhere() {
     let one = TestApp::start().await;
     let dana = one.account("dana").await;
     let noa = one.employee(&dana, "noa", &["leads"]).await;
-    let other = TestApp::on(one.database.again().await, Options::default(), RateLimits::lifted()).await;
+    let other = TestApp::on(one.database.again(), Options::default(), RateLimits::lifted()).await;
     let elsewhere = other.sign_in("noa", "correct horse").await;
     noa.get("/api/leads").await.ok();
     elsewhere.get("/api/leads").await.ok();

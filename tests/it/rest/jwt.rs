@@ -204,7 +204,7 @@ async fn a_providers_token_is_none_of_ours() {
 async fn a_rotated_key_signs_and_the_one_before_is_good_for_what_it_signed() {
     let app = TestApp::start().await;
     let options = Options { data_dir: Some(format!("{}-b", app.database.data_dir())), ..Options::default() };
-    let beside = TestApp::on(app.database.shared(), options, RateLimits::lifted()).await;
+    let beside = TestApp::on(app.database.again(), options, RateLimits::lifted()).await;
     let admin: SignedIn = app.admin().await;
     let before = token(&app).await;
     let keys = admin.get("/api/admin/signing-keys").await.ok();

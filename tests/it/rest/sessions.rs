@@ -17,7 +17,7 @@ const AGENT: &str = "Firefox/145.0";
 /// Another node on the same database.
 async fn beside(app: &TestApp) -> TestApp {
     let options = Options { data_dir: Some(format!("{}-b", app.database.data_dir())), ..Options::default() };
-    TestApp::on(app.database.shared(), options, RateLimits::lifted()).await
+    TestApp::on(app.database.again(), options, RateLimits::lifted()).await
 }
 
 /// The cookie of a fresh sign-in, sent with these headers.

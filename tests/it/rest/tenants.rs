@@ -11,7 +11,7 @@ const TEMPLATE: &str = "their_template";
 const NOBODYS_PHONE: &str = "+972509999999";
 
 /// What account B has, by the part of the path that names it.
-struct Things {
+pub struct Things {
     flow: String,
     conversation: String,
     contact: String,
@@ -23,7 +23,8 @@ struct Things {
 }
 
 impl Things {
-    async fn of(app: &TestApp, owner: &SignedIn) -> Self {
+    /// The things of an account, made.
+    pub async fn of(app: &TestApp, owner: &SignedIn) -> Self {
         let graph = drawflow(&[
             ("1", "trigger_message", json!({}), &["2"]),
             ("2", "send_text", json!({ "text": "hello" }), &[]),
@@ -49,7 +50,7 @@ impl Things {
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
-    fn paths(&self, path: &str) -> Option<(String, String)> {
+    pub fn paths(&self, path: &str) -> Option<(String, String)> {
         let path = path.replace("{aggregate}", "conversation");
         let (start, rest) = path.split_once('{')?;
         let (_, rest) = rest.split_once('}')?;

@@ -261,6 +261,7 @@ async fn thirty_triggers_a_minute_are_enough() {
     }
     let limited = dana.post(OUTBOUND, &body).await;
     refused(&limited, 429, "rate_limited");
+    assert_eq!((limited.header("ratelimit-limit"), limited.header("ratelimit-remaining")), (Some("30"), Some("0")));
     assert!(
         limited
             .header("retry-after")

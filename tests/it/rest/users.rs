@@ -212,7 +212,7 @@ async fn what_another_node_knows_of_a_deleted_account_it_forgets_within_5_second
     let one = TestApp::start().await;
     let dana = one.account("dana").await;
     dana.has_line().await;
-    let other = TestApp::on(one.database.again().await, Options::default(), RateLimits::lifted()).await;
+    let other = TestApp::on(one.database.again(), Options::default(), RateLimits::lifted()).await;
     let elsewhere = other.sign_in("dana", "correct horse").await;
     elsewhere.get("/api/auth/me").await.ok();
     one.admin().await.delete(&path_of(&dana)).await.ok();

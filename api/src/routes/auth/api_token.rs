@@ -55,8 +55,7 @@ impl ApiTokens {
     /// Exchange API credentials for a token
     ///
     /// For servers: the account's client id and key become a short-lived Bearer token. An administrator must
-    /// have approved API access for the account (403 otherwise). At most 10 attempts in 15 minutes from one
-    /// address.
+    /// have approved API access for the account (403 otherwise).
     #[oai(path = "/api-token", method = "post", operation_id = "createApiToken")]
     async fn exchange(
         &self,

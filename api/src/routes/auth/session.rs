@@ -70,17 +70,19 @@ impl SignIns {
     ///
     /// Checks name and password and sets the HTTP-only session cookie `wdf_token`, which every operation
     /// takes. The session ends 12 hours after its last use, at the latest after 30 days; while it is used, answers set
-    /// the cookie anew from time to time. At most 10 attempts in 15 minutes from one address, successful ones
-    /// included; another site's page may not sign anybody in.
+    /// the cookie anew from time to time. Successful attempts count as well. After five failures for one name the next
+    /// attempts wait for each other, up to 30 s, whoever makes them; networks the person signed in from before wait for
+    /// their own alone. Another site's page may not sign anybody in.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
         app: Data<&Arc<App>>,
         page: OwnPage,
-        _limit: SignInAllowance,
+        allowance: SignInAllowance,
         body: Body<Login>,
     ) -> Result<LoggedIn, Failure<SignIn>> {
-        let issued = app.identity.log_in(&body.username, &body.password, page.from).await?;
+        let attempt = app.identity.log_in(&body.username, &body.password, page.from);
+        let issued = app.turns.sign_in(&body.username, &allowance.network, attempt).await?;
         let cookie = cookie(&issued.token, IDLE_MAX.num_seconds(), page.secure);
         Ok(LoggedIn::Ok(Json(Me { user: issued.user }), cookie))
     }

@@ -8,7 +8,7 @@ use domain::flow::graph::NodeId;
 use domain::flow::nodes::Trigger;
 use domain::flow::nodes::webhook::Auth;
 use domain::shared::ids::{FlowId, TenantId};
-use infrastructure::security::signatures::{constant_time_eq, verify_sha256_header};
+use infrastructure::security::signatures::constant_time_eq;
 use poem::http::HeaderMap;
 use poem::web::headers::HeaderMapExt;
 use poem::web::headers::authorization::{Authorization, Basic, Bearer};
@@ -23,10 +23,9 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::middleware::observe::RequestId;
 use crate::routes::webhooks::payload::Payload;
+use crate::routes::webhooks::signature::{SIGNATURE, Signature};
 use crate::security::may::{self, Outbound, Rule};
 use crate::security::{Caller, api_key, http, register_session_schemes};
-
-const SIGNATURE: &str = "X-Signature-256";
 
 /// A call of a flow's trigger, exactly as it came. `BODY` says whether it has one.
 pub struct FlowCall<const BODY: bool> {
@@ -60,8 +59,8 @@ impl<'a, const BODY: bool> ApiExtractor<'a> for FlowCall<BODY> {
             "flowBearer",
             http("bearer", None, "The trigger's token, for `auth.mode: bearer`."),
         );
-        let hmac = "The HMAC-SHA256 of the raw body in hex, with or without `sha256=` before it, for `auth.mode: hmac`; \
-                    of the raw query for a GET.";
+        let hmac = "For `auth.mode: hmac`: the HMAC-SHA256 in hex, with or without `sha256=` before it, of the raw body, \
+                    or of the raw query for a GET. With `X-Timestamp`, of the timestamp, a dot and that.";
         registry.create_security_scheme("flowSignature", api_key(SIGNATURE, "header", hmac));
     }
 
@@ -115,13 +114,15 @@ impl<const BODY: bool> FlowCall<BODY> {
     ///
     /// # Errors
     /// The flow is not active or without such a trigger (400 for its owner), or it does not start for who
-    /// calls: 403 for a session of the account, 404 for another one, 401 without one.
+    /// calls: 403 for a session of the account, 404 for another one, 401 without one; or it was signed with a time
+    /// and came in before.
     pub async fn admit(&self, app: &App, flow_id: FlowId, kind: PayloadTrigger) -> Result<Admitted, ApiError> {
         let target = match app.triggers.payload_trigger(flow_id, kind).await {
             Ok(target) => target,
             Err(refusal @ AppError::Invalid { .. }) => {
                 let session = self.session.as_ref().ok_or_else(|| self.refusal())?;
                 app.flows.get(session, flow_id).await?;
+                may::meet(session, Outbound::NEED)?;
                 return Err(refusal.into());
             }
             Err(AppError::NotFound(_)) => return Err(self.refusal()),
@@ -129,13 +130,17 @@ impl<const BODY: bool> FlowCall<BODY> {
         };
         let own = self.session.as_ref().filter(|session| session.tenant == target.0);
         let granted = own.map(|session| may::meet(session, Outbound::NEED)).transpose();
+        let by_session = own.filter(|_| granted.is_ok());
         let auth = match target.1.graph.node(&target.2).and_then(|node| node.kind.trigger()) {
             Some(Trigger::LeadApi(trigger)) => Some(&trigger.webhook.auth),
             Some(Trigger::Api(trigger)) => Some(&trigger.webhook.auth),
             Some(Trigger::Message(_) | Trigger::Outbound(_)) | None => None,
         };
-        let by_session = own.filter(|_| granted.is_ok());
-        if by_session.is_none() && !auth.is_some_and(|auth| admits(auth, &self.headers, &self.signed)) {
+        let fits = match auth {
+            Some(auth) if by_session.is_none() => self.fits(app, flow_id, auth).await?,
+            Some(_) | None => false,
+        };
+        if by_session.is_none() && !fits {
             granted?;
             return Err(self.refusal());
         }
@@ -143,6 +148,20 @@ impl<const BODY: bool> FlowCall<BODY> {
         // A session's key counts whichever credentials let the call in.
         let once = self.session.as_ref().and_then(|session| session.cause().once);
         Ok(Admitted { cause: Cause { actor, correlation: self.correlation, causation: None, once }, target })
+    }
+
+    /// Whether the trigger's own credentials fit. A signature that was made with a time is used up by that.
+    async fn fits(&self, app: &App, flow_id: FlowId, auth: &Auth) -> Result<bool, ApiError> {
+        if !admits(auth, &self.headers, &self.signed) {
+            return Ok(false);
+        }
+        let signature = if let Auth::Hmac { .. } = auth { Signature::of(&self.headers) } else { None };
+        let Some((timestamp, signature)) = signature.and_then(|it| it.timed()) else { return Ok(true) };
+        if !app.signed_calls.is_timely(timestamp) {
+            return Ok(false);
+        }
+        app.signed_calls.use_up(flow_id, &signature).await?;
+        Ok(true)
     }
 
     /// One answer for a flow that is not there and for one that is somebody else's.
@@ -176,10 +195,7 @@ fn admits(auth: &Auth, headers: &HeaderMap, signed: &[u8]) -> bool {
         Auth::Bearer { token } => {
             headers.typed_get::<Authorization<Bearer>>().is_some_and(|given| same(given.token(), token))
         }
-        Auth::Hmac { secret } => header(SIGNATURE).is_some_and(|given| {
-            let hex = given.strip_prefix("sha256=").unwrap_or(given);
-            !secret.is_empty() && verify_sha256_header(secret.as_bytes(), signed, &format!("sha256={hex}"))
-        }),
+        Auth::Hmac { secret } => Signature::of(headers).is_some_and(|it| it.fits(secret, signed)),
         Auth::None => true,
     }
 }
@@ -222,6 +238,10 @@ mod tests {
     fn an_empty_secret_fits_nothing() {
         let key = Auth::ApiKey { api_key: String::new(), header_name: "X-API-Key".into() };
         assert!(!admits(&key, &with("x-api-key", ""), b""));
+        let basic = Auth::Basic { username: "u".into(), password: String::new() };
+        assert!(!admits(&basic, &with("authorization", "Basic dTo="), b""));
+        let hmac = Auth::Hmac { secret: String::new() };
+        assert!(!admits(&hmac, &with("x-signature-256", &sign_sha256_header(b"", b"")), b""));
         assert!(!admits(&Auth::Bearer { token: String::new() }, &with("authorization", "Bearer "), b""));
     }
 }

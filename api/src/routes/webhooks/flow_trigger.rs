@@ -6,7 +6,7 @@ use application::conversations::triggers::PayloadTrigger;
 use domain::shared::ids::FlowId;
 use poem::Request;
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Header, Path};
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
@@ -37,13 +37,17 @@ impl FlowTriggers {
     /// Start a flow with a query
     ///
     /// For systems that can only call an address: the query parameters are the payload of the flow's
-    /// `trigger_api` node, whose `auth` says who may call. A token of the owning account is always enough.
+    /// `trigger_api` node, whose `auth` says who may call. A token of the owning account is always enough. What is
+    /// signed, with or without `X-Timestamp`, is the raw query, as a POST's body is.
     #[oai(path = "/:flowId", method = "get", operation_id = "triggerFlowByQuery")]
     async fn by_query(
         &self,
         app: Data<&Arc<App>>,
         call: FlowCall<false>,
         request: &Request,
+        /// When it was signed, in seconds since 1970; part of what is signed then.
+        #[oai(name = "X-Timestamp")]
+        _timestamp: Header<Option<String>>,
         #[oai(name = "flowId")] flow_id: Path<Id>,
     ) -> Result<Json<Started>, Failure<QueryTrigger>> {
         Ok(start(&app, &call, flow_id.0, PayloadTrigger::Api, || query(request)).await?)
@@ -53,11 +57,20 @@ impl FlowTriggers {
     ///
     /// The flow's `trigger_api` node says who may call (`auth`) and which fields become variables
     /// (`mapping`). A token of the owning account is always enough. The payload must name a phone.
+    ///
+    /// With `auth.mode: hmac`, `X-Signature-256` is the HMAC-SHA256 of the raw body. Better, send `X-Timestamp` (seconds
+    /// since 1970) too and sign the timestamp, a dot and the body: such a call is refused (401) more than five minutes
+    /// before or after, and refused (409, `signature_replayed`) when its signature was used before; what failed is
+    /// signed anew. A signature over the body alone is good for ever. `auth.mode: none` is the only mode that asks for
+    /// nothing.
     #[oai(path = "/:flowId", method = "post", operation_id = "triggerFlow")]
     async fn by_payload(
         &self,
         app: Data<&Arc<App>>,
         call: FlowCall<true>,
+        /// When it was signed, in seconds since 1970; part of what is signed then.
+        #[oai(name = "X-Timestamp")]
+        _timestamp: Header<Option<String>>,
         #[oai(name = "flowId")] flow_id: Path<Id>,
     ) -> Result<Json<Started>, Failure<Trigger>> {
         Ok(start(&app, &call, flow_id.0, PayloadTrigger::Api, || call.payload()).await?)
@@ -72,6 +85,9 @@ impl FlowTriggers {
         &self,
         app: Data<&Arc<App>>,
         call: FlowCall<true>,
+        /// When it was signed, in seconds since 1970; part of what is signed then.
+        #[oai(name = "X-Timestamp")]
+        _timestamp: Header<Option<String>>,
         #[oai(name = "flowId")] flow_id: Path<Id>,
     ) -> Result<Json<Started>, Failure<Trigger>> {
         Ok(start(&app, &call, flow_id.0, PayloadTrigger::Lead, || call.payload()).await?)

@@ -11,7 +11,7 @@ use poem_openapi::{Object, OpenApi};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::error::{ApiError, Failure, LimitedTrigger};
+use crate::error::{ApiError, Change, Failure};
 use crate::routes::Group;
 use crate::routes::body::Body;
 use crate::routes::paths::phone;
@@ -79,14 +79,14 @@ impl Outbound {
     ///
     /// Writes to a customer first. Outside the 24-hour window the first message must be a template; the
     /// customer's answer then goes on in the same flow. Without `queue`, the answer comes when the channel
-    /// took or refused the first message, after 10 s at the latest. At most 30 a minute for an account.
+    /// took or refused the first message, after 10 s at the latest.
     #[oai(path = "/", method = "post", operation_id = "triggerOutboundFlow")]
     async fn trigger(
         &self,
         app: Data<&Arc<App>>,
         caller: Limited,
         body: Body<Trigger>,
-    ) -> Result<Json<Triggered>, Failure<LimitedTrigger>> {
+    ) -> Result<Json<Triggered>, Failure<Change>> {
         let session = &caller.0.session;
         let request = body.0.request()?;
         let (phone, flow_id) = (request.phone.clone(), request.flow_id);

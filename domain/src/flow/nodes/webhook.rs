@@ -66,13 +66,15 @@ pub enum Auth {
         #[serde(default)]
         token: String,
     },
-    /// `X-Signature-256`: the HMAC-SHA256 of the body in hex, with or without `sha256=` before it.
+    /// `X-Signature-256`: the HMAC-SHA256 of the body in hex, with or without `sha256=` before it. With `X-Timestamp`
+    /// (seconds since 1970) it is over `<timestamp>.<body>`, good for five minutes either way and for one call; without
+    /// one it is good for ever.
     Hmac {
         /// The key of the HMAC.
         #[serde(default)]
         secret: String,
     },
-    /// Anyone who knows the address.
+    /// Anyone who knows the address; no other mode, and no auth that is left out, comes to this.
     None,
 }
 

@@ -1,5 +1,7 @@
 //! How often codes may be asked for: once a minute and five times an hour for an address, whoever asks.
 
+use std::time::Duration;
+
 use application::error::{AppError, AppResult};
 use application::identity::verification::{CODES_AN_HOUR_MAX, Codes, NewCode, RESEND_AFTER_SEC};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -41,5 +43,5 @@ pub(super) async fn count(conn: &mut PgConnection, codes: &KeyedCodes, code: &Ne
     let next = asked + TimeDelta::seconds(i64::from(RESEND_AFTER_SEC));
     let next = if asks >= most { next.max(hour + TimeDelta::hours(1)) } else { next };
     let wait = u64::try_from((next - code.at).num_seconds()).unwrap_or_default();
-    Err(AppError::RateLimited { wait_sec: wait + 1 })
+    Err(AppError::TooMany { wait: Duration::from_secs(wait + 1) })
 }
