@@ -135,24 +135,6 @@ impl TestApp {
         self.sign_in(username, "correct horse").await
     }
 
-    /// A new employee of an account, with these permissions.
-    pub async fn employee(&self, owner: &SignedIn, username: &str, permissions: &[&str]) -> SignedIn {
-        let employee = json!({ "username": username, "password": "correct horse", "displayName": username,
-                               "email": format!("{username}@example.com"), "permissions": permissions });
-        owner.post("/api/employees", &employee).await.ok();
-        self.sign_in(username, "correct horse").await
-    }
-
-    /// The account's API client, approved.
-    pub async fn api_client(&self, owner: &SignedIn) -> SignedIn {
-        let access = owner.post("/api/settings/api-access", &Value::Null).await.ok();
-        let approved = json!({ "apiAccessApproved": true });
-        self.admin().await.put(&format!("/api/users/{}", owner.id), &approved).await.ok();
-        let body = json!({ "clientId": access["clientId"], "apiKey": access["apiKey"] });
-        let token = self.call(Method::POST, "/api/auth/api-token", Some(&body), &[]).await.ok();
-        self.bearer(token["accessToken"].as_str().expect("a token"), &owner.id)
-    }
-
     /// A call without credentials.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
         send(&self.http, &self.base, method, path, body, headers).await

@@ -1,26 +1,23 @@
 //! People and API clients of an account, with exactly what a test grants them.
 
+use domain::access::Permission;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::app::{SignedIn, TestApp};
 
 impl TestApp {
-    /// Somebody who works in the owner's account, signed in; their password is the owner's.
+    /// A new employee of an account, with these permissions.
     pub async fn employee(&self, owner: &SignedIn, username: &str, permissions: &[&str]) -> SignedIn {
-        let permissions: Vec<String> = permissions.iter().map(|it| (*it).to_owned()).collect();
-        sqlx::query(
-            "insert into users (id, username, password_hash, email, display_name, role, account_id, permissions)
-             select $1, $2, password_hash, $2 || '@example.com', $2, 'employee', id, $3 from users where id::text = $4",
-        )
-        .bind(Uuid::now_v7())
-        .bind(username)
-        .bind(permissions)
-        .bind(&owner.id)
-        .execute(&self.database.pool)
-        .await
-        .expect("an employee");
+        let employee = json!({ "username": username, "password": "correct horse", "displayName": username,
+                               "email": format!("{username}@example.com"), "permissions": permissions });
+        owner.post("/api/employees", &employee).await.ok();
         self.sign_in(username, "correct horse").await
+    }
+
+    /// The account's API client, approved, with every scope.
+    pub async fn api_client(&self, owner: &SignedIn) -> SignedIn {
+        let scopes: Vec<&str> = Permission::SCOPES.iter().map(|scope| scope.as_str()).collect();
+        self.client_with(&self.api_credentials(owner, &scopes).await).await
     }
 
     /// API credentials of the owner's account, approved, with these scopes.
@@ -39,7 +36,7 @@ impl TestApp {
     }
 
     /// A client with a token for these credentials.
-    pub async fn api_client(&self, credentials: &Value) -> SignedIn {
+    pub async fn client_with(&self, credentials: &Value) -> SignedIn {
         let answer = self.call(reqwest::Method::POST, "/api/auth/api-token", Some(credentials), &[]).await.ok();
         let account = answer["clientNumber"].as_str().expect("an account");
         self.bearer(answer["accessToken"].as_str().expect("a token"), account)

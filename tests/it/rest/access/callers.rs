@@ -48,7 +48,7 @@ impl Caller {
         }
         self.session = match &self.again {
             Again::Person { username, password } => app.sign_in(username, password).await,
-            Again::Client { credentials } => app.api_client(credentials).await,
+            Again::Client { credentials } => app.client_with(credentials).await,
         };
     }
 }
@@ -124,7 +124,7 @@ impl Cast {
 async fn client(app: &TestApp, account: &str, scopes: &[&str]) -> Caller {
     let owner = app.account(account).await;
     let credentials = app.api_credentials(&owner, scopes).await;
-    let session = app.api_client(&credentials).await;
+    let session = app.client_with(&credentials).await;
     let name = format!("an API client with {scopes:?}");
     Caller { name, is_elsewhere: true, session, again: Again::Client { credentials } }
 }
