@@ -59,7 +59,7 @@ async fn lines_show_their_queue_their_day_and_what_failed() {
         stage.said_is(customer, "failed").await;
     }
     stage.graph.plans(|_| Reaction::Take);
-    stage.hears_on(OTHER_LINE, CARL, "hello").await;
+    stage.hears_on(OTHER_LINE, CARL, "on the other line").await;
     stage.taken(3).await;
     let health = eventually("the whole day", async || {
         let health = stage.account.get(MONITOR).await.ok();

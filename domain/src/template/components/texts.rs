@@ -57,7 +57,7 @@ pub fn check_media(header: &Value, format: &str, field: &str, report: &mut Repor
         }
         let in_base64 = |text: &str| {
             let digit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-            !text.is_empty() && text.len() % 4 == 0 && text.trim_end_matches('=').bytes().all(digit)
+            !text.is_empty() && text.len().is_multiple_of(4) && text.trim_end_matches('=').bytes().all(digit)
         };
         if !media["data"].as_str().is_some_and(in_base64) {
             report.problem(format!("{at}.data"), "is the file in base64");
