@@ -89,9 +89,9 @@ async fn an_unpaid_account_stops_its_line_until_a_person_acts() {
 #[tokio::test]
 async fn error_131056_slows_its_pair_alone_while_5_others_go_on() {
     let stage = Stage::set().await;
-    stage.graph.plans(refuses(ANNA, 131_056, 1));
+    stage.graph.plans(refuses(ANNA, 131_056, 2));
     stage.hears(ANNA, "one").await;
-    stage.waits(ANNA, |it| it.error.as_deref().is_some_and(|error| error.contains("131056"))).await;
+    stage.waits(ANNA, |it| it.attempts == 2 && it.error.as_deref().is_some_and(|error| error.contains("131056"))).await;
     stage.hears(ANNA, "two").await;
     let others: Vec<String> = (2..7).map(|n| format!("97250000000{n}")).collect();
     for other in &others {
@@ -99,12 +99,12 @@ async fn error_131056_slows_its_pair_alone_while_5_others_go_on() {
     }
     stage.taken(7).await;
     let calls = stage.graph.calls();
-    let again = place(&calls, ANNA, "echo one", 2);
+    let (refused, again) = (place(&calls, ANNA, "echo one", 2), place(&calls, ANNA, "echo one", 3));
     for other in &others {
         assert!(place(&calls, other, "echo one", 1) < again, "{calls:#?}");
     }
     assert!(again < place(&calls, ANNA, "echo two", 1), "{calls:#?}");
-    assert!(calls[again].at - calls[0].at >= Duration::from_millis(900), "the first wait is a second");
+    assert!(calls[again].at - calls[refused].at >= Duration::from_millis(3_900), "the second wait is four seconds");
 }
 
 #[tokio::test]
