@@ -305,7 +305,7 @@ mod tests {
             (Role::Employee, [true, false, false]),
             (Role::Client, [false, false, false]),
         ] {
-            let access = Access { role, granted: Permission::ALL.to_vec() };
+            let access = Access { role, granted: Permission::ALL.to_vec(), verified: true };
             let checked = [&own, &owners, &all].map(|change| change.check_rights(&access).is_ok());
             assert_eq!(checked, may, "{role}");
             assert!(UserChange::default().check_rights(&access).is_ok());

@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn access(role: Role, granted: &[Permission]) -> Access {
-        Access { role, granted: granted.to_vec() }
+        Access { role, granted: granted.to_vec(), verified: true }
     }
 
     fn lead() -> Access {
