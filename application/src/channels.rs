@@ -101,7 +101,6 @@ pub struct StatusNews {
 
 /// One element of a webhook.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every element is a message")]
 pub enum InboundItem {
     /// A customer's message.
     Message {
