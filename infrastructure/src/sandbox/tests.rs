@@ -98,9 +98,10 @@ impl World {
                 assert_eq!(news.correlation.as_deref(), Some("c-1"));
                 news.error.as_ref().map_or(news.status.to_string(), |error| format!("{} {}", news.status, error.code))
             }
-            InboundItem::Message { .. } | InboundItem::AddressChanged { .. } | InboundItem::Parked { .. } => {
-                "other".into()
-            }
+            InboundItem::Message { .. }
+            | InboundItem::AddressChanged { .. }
+            | InboundItem::Template(_)
+            | InboundItem::Parked { .. } => "other".into(),
         };
         self.told(after + count).await[after..].iter().map(of).collect()
     }

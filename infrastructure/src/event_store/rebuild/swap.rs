@@ -32,7 +32,8 @@ pub async fn swap(
     match sqlx::query(&settled).execute(&mut *transaction).await {
         // Another node swapped it, or it was given up.
         Err(error) if is_undefined_table(&error) => return Ok(false),
-        locked => drop(locked?),
+        Err(error) => return Err(error),
+        Ok(_) => {}
     }
     // Whoever locks several takes the live one first.
     let Some(live) = generations::wait_for(&mut transaction, name, Which::Live).await? else { return Ok(false) };

@@ -143,10 +143,8 @@ async fn of_6_dead_letters_5_are_sent_again_and_the_one_outside_the_window_is_co
     }
     let conversation = stage.account.conversation_with(ANNA).await;
     let path = format!("/api/conversations/{}", conversation["id"].as_str().expect("an id"));
-    eventually("a closed window", async || {
-        (stage.account.get(&path).await.ok()["windowOpen"] == false).then_some(())
-    })
-    .await;
+    eventually("a closed window", async || (stage.account.get(&path).await.ok()["windowOpen"] == false).then_some(()))
+        .await;
     stage.graph.plans(|_| Reaction::Take);
     let other = act(&stage, &json!({ "action": "retry_failed", "phoneNumberId": OTHER_LINE })).await.ok();
     assert_eq!(other["batch"]["retried"], 0);
