@@ -41,6 +41,9 @@ fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
 
+/// The mode, which of all the headers fits it, and what looks like it.
+type Mode = (Value, Option<usize>, Vec<(&'static str, String)>);
+
 #[tokio::test]
 async fn every_mode_refuses_whatever_is_not_its_own() {
     let app = TestApp::start().await;
@@ -54,8 +57,7 @@ async fn every_mode_refuses_whatever_is_not_its_own() {
         ("x-signature-256", signed.clone()),
         ("authorization", "Bearer not.a.session".to_owned()),
     ];
-    // The mode, which of `every` fits it, and what looks like it.
-    let modes: [(Value, Option<usize>, Vec<(&str, String)>); 5] = [
+    let modes: [Mode; 5] = [
         (
             json!({ "mode": "api_key", "apiKey": "k1" }),
             Some(0),
