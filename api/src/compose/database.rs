@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions, PgPool};
 use crate::config::Config;
 
 /// Connections of this process at most.
-const CONNECTIONS_MAX: u32 = 24;
+const CONNECTIONS_MAX: u32 = 30;
 /// How long a request waits for one before it answers 503.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
