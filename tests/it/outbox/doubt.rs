@@ -35,7 +35,7 @@ async fn a_status_settles_a_send_whose_answer_was_lost() {
     stage.hears(ANNA, "hello").await;
     stage.waits(ANNA, |it| it.state == 3).await;
     stage.hears(ANNA, "next").await;
-    assert_eq!(stage.said(ANNA).await["status"], "queued");
+    stage.said_is(ANNA, "queued").await;
 
     stage.graph.plans(|_| Reaction::Take);
     let first = stage.graph.taken()[0].clone();
