@@ -1,7 +1,9 @@
 //! Templates: write and submit, follow what Meta thinks of them, approve, delete.
 
 pub mod accounts;
+pub mod choose;
 pub mod delete;
+pub mod fallback;
 pub mod groups;
 pub mod hear;
 pub mod media;

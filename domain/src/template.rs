@@ -123,6 +123,9 @@ pub struct KnownTemplate {
     pub is_work_approved: bool,
     /// Whether Meta ever approved it: what its name is blocked for after a deletion.
     pub was_approved: bool,
+    /// Why Meta refused to send it the last time, unless something about it changed since.
+    #[serde(default)]
+    pub send_refusal: Option<ProviderError>,
     /// The group it joins once Meta took it.
     pub target_group: Option<TargetGroup>,
     /// Why Meta did not take it.
@@ -212,6 +215,7 @@ impl KnownTemplate {
             quality_at: at,
             is_work_approved: before.is_none_or(|it| it.is_work_approved),
             was_approved: false,
+            send_refusal: None,
             target_group: None,
             refusal: None,
             deletion: None,
@@ -264,7 +268,9 @@ impl KnownTemplate {
             }
             TemplateEvent::Refused { error, .. } => (self.refusal, self.status) = (Some(error), Status::Refused),
             TemplateEvent::Identified { provider_id, .. } => self.provider_id = Some(provider_id),
+            TemplateEvent::SendRefused { error, .. } => self.send_refusal = Some(error),
             TemplateEvent::StatusChanged { to, rejection, pause, notice, told_at, .. } => {
+                self.send_refusal = None;
                 self.was_approved |= to.was_reviewed_well();
                 (self.status, self.status_at) = (to, told_at);
                 (self.rejection, self.pause, self.notice) = (rejection, pause, notice);
@@ -284,9 +290,9 @@ impl KnownTemplate {
                 self.category_override = Some(CategoryOverride { category, reason });
             }
             TemplateEvent::ComponentsChanged { components, told_at, .. } => {
-                (self.components, self.components_at) = (components, told_at);
+                (self.components, self.components_at, self.send_refusal) = (components, told_at, None);
             }
-            TemplateEvent::WorkApproved { .. } => self.is_work_approved = true,
+            TemplateEvent::WorkApproved { .. } => (self.is_work_approved, self.send_refusal) = (true, None),
             TemplateEvent::WorkApprovalWithdrawn { .. } => self.is_work_approved = false,
             TemplateEvent::DeletionRequested { client_approval, at } => {
                 self.deletion = Some(Deletion { requested_at: at, client_approval, failure: None });

@@ -11,6 +11,7 @@ use application::conversations::runs::RunDecisions;
 use application::effects::Work;
 use application::error::{AppError, AppResult};
 use application::leads::Leads;
+use application::templates::fallback::Fallback;
 use application::templates::groups::TemplateGroups;
 use domain::conversation::Conversation;
 use domain::flow::run::LeadChange;
@@ -49,6 +50,8 @@ pub struct Jobs {
     pub leads: Arc<Leads>,
     /// Groups of templates.
     pub groups: Arc<TemplateGroups>,
+    /// What follows a template's refusal.
+    pub fallback: Fallback,
     /// Letters.
     pub post: SealedPost,
     /// Wakes us.
@@ -153,6 +156,10 @@ impl Jobs {
             Work::JoinGroup { group, create_as, member } => {
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.groups.join(tenant, group, create_as, member, &cause).await
+            }
+            Work::AnswerRefusal { conversation, message_id, retry, error } => {
+                let cause = Cause { actor: Actor::System, correlation: message_id.0, causation, once: None };
+                self.fallback.refused(tenant, &cause, (conversation, message_id, retry), error).await
             }
             Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use application::audit::entries::Entries;
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
-use application::commands::Commands;
+use application::commands::{CatchUp, Commands};
 use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
@@ -26,6 +26,7 @@ use application::limits::turns::Turns;
 use application::monitoring::Monitoring;
 use application::people::People;
 use application::templates::Templates;
+use application::templates::choose::TemplateChooser;
 use application::templates::groups::TemplateGroups;
 use application::templates::hear::TemplateHearing;
 use application::time::{Clock, NewId};
@@ -131,6 +132,10 @@ pub struct Adapters {
     pub decisions: Arc<RunDecisions>,
     /// Conversation commands.
     pub conversation_commands: Arc<dyn Commands<Conversation>>,
+    /// Template commands.
+    pub template_commands: Arc<dyn Commands<Template>>,
+    /// Waits for read models.
+    pub catch_up: Arc<dyn CatchUp>,
     /// Lines.
     pub lines: Arc<PgLines>,
     /// People.
@@ -196,10 +201,18 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         codes: codes.clone(),
     });
 
+    let template_reader = Arc::new(PgTemplateReader { pool: pool.clone() });
+    let chooser = Arc::new(TemplateChooser {
+        templates: template_reader.clone(),
+        groups: Arc::clone(&group_commands),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
         leads: Arc::clone(&lead_commands),
         library: Arc::clone(&library),
+        templates: chooser,
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     });
@@ -231,10 +244,9 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         pause: Arc::new(Sleep),
     });
     let template_accounts = Arc::new(PgTemplateAccounts::new(pool.clone(), *node));
-    let template_reader = Arc::new(PgTemplateReader { pool: pool.clone() });
     let group_reader = Arc::new(PgTemplateGroupReader { pool: pool.clone() });
     let templates = Arc::new(Templates {
-        commands: template_commands,
+        commands: Arc::clone(&template_commands),
         reader: template_reader.clone(),
         groups: group_reader.clone(),
         provider: Arc::new(GraphTemplates::new(
@@ -325,7 +337,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             reader: flow_reader,
             library,
             past: past.clone(),
-            catch_up,
+            catch_up: catch_up.clone(),
             clock,
             ids,
         },
@@ -372,6 +384,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         inbound,
         decisions,
         conversation_commands,
+        template_commands,
+        catch_up,
         lines,
         users,
         sealer,

@@ -7,6 +7,7 @@ use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::identity::letters::{AuthTemplate, Post};
 use application::leads::views::LeadView;
+use application::templates::fallback::Fallback;
 use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
 use infrastructure::channels::whatsapp::send::WhatsApp;
@@ -107,6 +108,14 @@ pub async fn start(
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
             groups: Arc::clone(&adapters.app.template_groups),
+            fallback: Fallback {
+                decisions: Arc::clone(&adapters.decisions),
+                conversations: Arc::clone(&adapters.conversation_commands),
+                templates: Arc::clone(&adapters.template_commands),
+                lines: adapters.lines.clone(),
+                catch_up: Arc::clone(&adapters.catch_up),
+                clock: Arc::clone(&grounds.clock),
+            },
             post: post(grounds, adapters, config, channel),
             pokes: Arc::clone(&adapters.pokes),
         });

@@ -151,7 +151,7 @@ impl Inbound {
         let (message, around) = (message.clone(), around.clone());
         let command = ConversationCommand::Receive { participants, message, around };
         let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
-        self.decisions.run(&StreamId::new(line.tenant, conversation.0), cause, command, along).await
+        self.decisions.run(&StreamId::new(line.tenant, conversation.0), line, cause, command, along).await
     }
 
     async fn status(&self, line: &LineFacts, news: StatusNews, cause: &Cause) -> AppResult<Taken> {
@@ -188,7 +188,7 @@ impl Inbound {
         let stream = StreamId::new(line.tenant, found.conversation.0);
         let stop = news.error.clone().filter(|error| error.class == ErrorClass::Sender).map(|error| (error, news.at));
         let command = ConversationCommand::Delivery { news, around };
-        let taken = self.decisions.run(&stream, &cause, command, along).await;
+        let taken = self.decisions.run(&stream, line, &cause, command, along).await;
         // What was told before, and the same again days later, stops nothing.
         if let (Some((error, at)), Ok(Reached { position: Some(_), .. })) = (stop, &taken) {
             self.stops.stop(&line.phone_number_id, &error, at).await?;

@@ -8,6 +8,7 @@ use crate::template::category::{Category, NonUtility, check_word};
 use crate::template::command::{Draft, TemplateCommand};
 use crate::template::error::TemplateError;
 use crate::template::event::TemplateEvent;
+use crate::template::sending::{sendable, stops_template};
 use crate::template::{KnownTemplate, Template, draft};
 
 /// How long a submission may take; after that it may be tried again.
@@ -32,6 +33,11 @@ impl Decide for Template {
             TemplateCommand::SetWorkApproval { approved, at } => {
                 let template = self.existing().ok().filter(|it| !it.is_gone()).ok_or(TemplateError::NotFound)?;
                 Ok(template.set_work_approval(approved, at))
+            }
+            TemplateCommand::RecordSendRefusal { error, at } => {
+                let known = self.existing()?;
+                let news = sendable(self).is_ok() && stops_template(error.code) && !known.is_gone();
+                Ok(news.then_some(TemplateEvent::SendRefused { error, at }).into_iter().collect())
             }
             TemplateCommand::RequestDeletion { client_approval, at } => {
                 self.existing()?.request_deletion(client_approval, at)

@@ -72,6 +72,8 @@ pub enum TemplateEvent {
     WorkApproved { at: DateTime<Utc> },
     /// It may not be sent until somebody approves it again.
     WorkApprovalWithdrawn { at: DateTime<Utc> },
+    /// Meta refused to send it, to whomever: it is passed over until something about it changes.
+    SendRefused { error: ProviderError, at: DateTime<Utc> },
     /// Somebody wants it gone.
     DeletionRequested { client_approval: Option<ClientApproval>, at: DateTime<Utc> },
     /// Meta did not delete it.
@@ -97,6 +99,7 @@ event_tags!(TemplateEvent {
     ComponentsChanged = "template.components_changed",
     WorkApproved = "template.work_approved",
     WorkApprovalWithdrawn = "template.work_approval_withdrawn",
+    SendRefused = "template.send_refused",
     DeletionRequested = "template.deletion_requested",
     DeletionFailed = "template.deletion_failed",
     Deleted = "template.deleted",
