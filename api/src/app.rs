@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use application::audit::Proofs;
 use application::audit::entries::Entries;
+use application::bulk::BulkSends;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
@@ -64,6 +65,8 @@ pub struct App {
     pub templates: Arc<Templates>,
     /// Groups of templates.
     pub template_groups: Arc<TemplateGroups>,
+    /// Bulk sends.
+    pub bulk_sends: Arc<BulkSends>,
     /// What happened.
     pub history: History,
     /// How things stood.

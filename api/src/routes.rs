@@ -57,7 +57,7 @@ pub type Operations = (
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
-    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
+    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (
         admin::users::UsersApi,
@@ -86,7 +86,7 @@ pub const fn operations() -> Operations {
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
-        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
+        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (
             admin::users::UsersApi,

@@ -19,6 +19,9 @@ use domain::template::event::TemplateEvent;
 use domain::template_group::{Member, TemplateGroup};
 use serde::{Deserialize, Serialize};
 
+/// The customer takes no marketing messages of the business (Meta, support/error-codes).
+const NO_MARKETING: i64 = 131_050;
+
 /// A message for the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dispatch {
@@ -50,6 +53,8 @@ pub enum Work {
     JoinGroup { group: TemplateGroupId, create_as: Option<String>, member: Member },
     /// Answer the refusal of a message's template.
     AnswerRefusal { conversation: ConversationId, message_id: MessageId, retry: u32, error: ProviderError },
+    /// Remember that somebody wants no marketing.
+    OptOut { phone: Phone, at: DateTime<Utc> },
     /// Deliver a letter, which is sealed: it holds a code and an address.
     Letter { sealed: String },
 }
@@ -137,6 +142,10 @@ impl Reacts for Conversation {
                 let retry = sent(state, *message_id).filter(|message| message.template_refused)?.retry;
                 let (message_id, error) = (*message_id, ProviderError { details: None, ..error.clone() });
                 let work = Work::AnswerRefusal { conversation, message_id, retry, error };
+                Some(Effect::Later { work, run_at: *at, key: None })
+            }
+            ConversationEvent::MessageFailed { error, at, .. } if error.code == NO_MARKETING => {
+                let work = Work::OptOut { phone: state.begun().ok()?.address.phone.clone()?, at: *at };
                 Some(Effect::Later { work, run_at: *at, key: None })
             }
             ConversationEvent::FlowRunWaiting { run_id, step, resume_at, .. } => Some(Effect::Later {

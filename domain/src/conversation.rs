@@ -37,6 +37,8 @@ use crate::template_group::Member;
 
 /// How many outbound messages the state remembers the status of; news of older ones is told by the log alone.
 const REMEMBERED_MESSAGES_MAX: usize = 256;
+/// What the id of a bulk send's message is derived by: it is known before the message is.
+pub const BULK_MESSAGE: &str = "bulk";
 /// Identical messages to one contact …
 pub const LOOP_MESSAGES: usize = 20;
 /// … inside this time park the run.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::audit::entries::Entries;
+use application::bulk::BulkSends;
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
 use application::commands::{CatchUp, Commands};
 use application::contacts::erasure::Erasure;
@@ -52,6 +53,8 @@ use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::Remembers;
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::audit_entries::PgAuditEntries;
+use infrastructure::postgres::bulk_sends::PgBulkSends;
+use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::delivery::PgDeliveries;
 use infrastructure::postgres::employees::PgEmployees;
@@ -134,6 +137,8 @@ pub struct Adapters {
     pub conversation_commands: Arc<dyn Commands<Conversation>>,
     /// Template commands.
     pub template_commands: Arc<dyn Commands<Template>>,
+    /// Who is behind a phone.
+    pub contacts: Arc<PgContacts>,
     /// Waits for read models.
     pub catch_up: Arc<dyn CatchUp>,
     /// Lines.
@@ -212,7 +217,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         commands: Arc::clone(&conversation_commands),
         leads: Arc::clone(&lead_commands),
         library: Arc::clone(&library),
-        templates: chooser,
+        templates: Arc::clone(&chooser),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     });
@@ -223,6 +228,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
         templates: Arc::new(TemplateHearing { commands: Arc::clone(&template_commands), clock: Arc::clone(&clock) }),
+        opt_outs: Arc::new(PgOptOuts { pool: pool.clone() }),
         stops: lines.clone(),
     });
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
@@ -271,6 +277,13 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         past: past.clone(),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
+    let bulk_sends = Arc::new(BulkSends {
+        store: Arc::new(PgBulkSends { pool: pool.clone() }),
+        templates: chooser,
+        lines: Arc::clone(&directory),
+        library: Arc::clone(&library),
         ids: Arc::clone(&ids),
     });
     let secret = |secret: &Option<crate::config::Secret<String>>| secret.as_ref().map(|it| it.expose().clone());
@@ -345,13 +358,14 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
             leads: Arc::clone(&leads),
-            contacts,
+            contacts: contacts.clone(),
             lines: directory,
         },
         conversations,
         leads,
         templates,
         template_groups,
+        bulk_sends,
         history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
         past: TimeTravel {
             conversations: past.clone(),
@@ -385,6 +399,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         decisions,
         conversation_commands,
         template_commands,
+        contacts,
         catch_up,
         lines,
         users,

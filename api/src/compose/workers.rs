@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::bulk::delivery::BulkDelivery;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
@@ -10,6 +11,7 @@ use application::leads::views::LeadView;
 use application::templates::fallback::Fallback;
 use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
+use infrastructure::bulk_sender::BulkSender;
 use infrastructure::channels::whatsapp::send::WhatsApp;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
@@ -23,6 +25,7 @@ use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::post::SealedPost;
+use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
 use infrastructure::retention;
 use infrastructure::security::rotation;
 use infrastructure::security::secret_box::SecretBox;
@@ -101,6 +104,13 @@ pub async fn start(
             departures: Departures::start(grounds.pool.clone()),
         });
         tasks.spawn(outbox.run(stop.clone()));
+        let bulk_sender = Arc::new(BulkSender {
+            pool: grounds.pool.clone(),
+            delivery: BulkDelivery { decisions: Arc::clone(&adapters.decisions), contacts: adapters.contacts.clone() },
+            directory: adapters.lines.clone(),
+            lines: adapters.lines.clone(),
+        });
+        tasks.spawn(bulk_sender.run(stop.clone()));
         let jobs = Arc::new(Jobs {
             pool: grounds.pool.clone(),
             decisions: Arc::clone(&adapters.decisions),
@@ -108,6 +118,7 @@ pub async fn start(
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
             groups: Arc::clone(&adapters.app.template_groups),
+            opt_outs: Arc::new(PgOptOuts { pool: grounds.pool.clone() }),
             fallback: Fallback {
                 decisions: Arc::clone(&adapters.decisions),
                 conversations: Arc::clone(&adapters.conversation_commands),

@@ -1,4 +1,5 @@
 //! `/api/templates`.
 
+pub mod bulk_send;
 pub mod catalogue;
 pub mod groups;

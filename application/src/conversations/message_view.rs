@@ -55,6 +55,7 @@ pub struct LookedAt {
     /// Its language.
     pub language: String,
     /// Why it was passed over; absent for the one that was taken.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub passed_over: Option<String>,
 }
 

@@ -103,7 +103,7 @@ impl RunDecisions {
                 }
                 ConversationError::TemplateNeeded(wanted) => {
                     let subject = around.seed.to_string();
-                    let occasion = Occasion { line, cause, subject: &subject };
+                    let occasion = Occasion { line, cause, subject: &subject, marketing: true };
                     around.choose(self.templates.choose(occasion, &wanted).await.map_err(unavailable)?);
                 }
                 other => return Err(CommandError::Rule(other)),

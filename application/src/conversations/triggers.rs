@@ -209,7 +209,11 @@ impl Triggers {
         request: RunRequest,
         wait_for_first: bool,
     ) -> AppResult<Started> {
-        let line = self.lines.choose(tenant, line).await?;
+        let pinned = match (line, &request.template) {
+            (None, Some(wanted)) => self.decisions.templates.pinned_line(tenant, &TemplateWanted::by(wanted)).await?,
+            (line, _) => line.map(str::to_owned),
+        };
+        let line = self.lines.choose(tenant, pinned.as_deref()).await?;
         let line = line.ok_or_else(|| AppError::invalid("the account has no such WhatsApp line"))?;
         if let Some(wanted) = &request.template {
             self.decisions.templates.check(&line, &TemplateWanted::by(wanted)).await?;

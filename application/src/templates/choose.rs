@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::conversation::template_choice::{Draw, TemplateChoice, TemplateWanted};
-use domain::shared::ids::{StreamId, TemplateGroupId, TemplateId};
+use domain::shared::ids::{StreamId, TemplateGroupId, TemplateId, TenantId};
+use domain::template::category::Category;
 use domain::template::sending::{Unsendable, sendable};
 use domain::template_group::command::TemplateGroupCommand;
 use domain::template_group::event::TemplateGroupEvent;
@@ -42,6 +43,8 @@ pub struct Occasion<'a> {
     pub cause: &'a Cause,
     /// What names it in the group's history, such as a message's id.
     pub subject: &'a str,
+    /// Whether templates of the category MARKETING may be taken.
+    pub marketing: bool,
 }
 
 impl TemplateChooser {
@@ -65,7 +68,7 @@ impl TemplateChooser {
         count: u32,
     ) -> AppResult<Vec<TemplateChoice>> {
         let Some(id) = wanted.group_id else {
-            let (member, unsendable) = self.single(occasion.line, wanted).await?;
+            let (member, unsendable) = self.single(occasion.line, wanted, occasion.marketing).await?;
             let chosen = unsendable.is_none().then(|| member.clone());
             let considered = vec![Considered { member, passed_over: unsendable }];
             let choice = TemplateChoice { wanted: wanted.clone(), draw: None, considered, chosen };
@@ -74,7 +77,7 @@ impl TemplateChooser {
         let stream = StreamId::new(occasion.line.tenant, id.0);
         let group = self.groups.load(&stream).await?;
         let Some(group) = group.open() else { return Ok(vec![nothing(wanted); count as usize]) };
-        let candidates = self.candidates(occasion.line, group, wanted).await?;
+        let candidates = self.candidates(occasion.line, group, wanted, occasion.marketing).await?;
         let (turn, seed) = self.draw(&stream, occasion, group, &candidates, count).await?;
         let strategy = group.strategy;
         let picked = picks(strategy, turn, seed, &candidates).take(count as usize);
@@ -100,7 +103,7 @@ impl TemplateChooser {
     ) -> AppResult<TemplateChoice> {
         let group = self.groups.load(&StreamId::new(line.tenant, group_id.0)).await?;
         let Some(group) = group.open() else { return Ok(nothing(&wanted)) };
-        let mut candidates = self.candidates(line, group, &wanted).await?;
+        let mut candidates = self.candidates(line, group, &wanted, true).await?;
         for candidate in &mut candidates {
             if let Some((_, code)) = refusals.iter().find(|(refused, _)| *refused == candidate.member) {
                 candidate.unsendable = Some(Unsendable::RefusedBefore { code: *code });
@@ -116,6 +119,37 @@ impl TemplateChooser {
             Some(pick) => TemplateChoice { wanted, draw: None, considered: pick.considered, chosen: pick.chosen },
             None => nothing(&wanted),
         })
+    }
+
+    /// What could be sent now: every template that is named, with what speaks against it. Nobody's turn is used up.
+    ///
+    /// # Errors
+    /// The templates cannot be read.
+    pub async fn look(&self, line: &LineFacts, wanted: &TemplateWanted, marketing: bool) -> AppResult<TemplateChoice> {
+        let candidates = match wanted.group_id {
+            None => {
+                let (member, unsendable) = self.single(line, wanted, marketing).await?;
+                vec![Candidate { member, unsendable }]
+            }
+            Some(id) => match self.groups.load(&StreamId::new(line.tenant, id.0)).await?.open() {
+                Some(group) => self.candidates(line, group, wanted, marketing).await?,
+                None => Vec::new(),
+            },
+        };
+        let chosen = candidates.iter().find(|it| it.unsendable.is_none()).map(|it| it.member.clone());
+        let each = |it: Candidate| Considered { member: it.member, passed_over: it.unsendable };
+        let considered = candidates.into_iter().map(each).collect();
+        Ok(TemplateChoice { wanted: wanted.clone(), draw: None, considered, chosen })
+    }
+
+    /// The line a group is pinned to.
+    ///
+    /// # Errors
+    /// The group cannot be read.
+    pub async fn pinned_line(&self, tenant: TenantId, wanted: &TemplateWanted) -> AppResult<Option<String>> {
+        let Some(id) = wanted.group_id else { return Ok(None) };
+        let group = self.groups.load(&StreamId::new(tenant, id.0)).await?;
+        Ok(group.open().and_then(|group| group.phone_number_id.clone()))
     }
 
     /// Whether what somebody names is there at all.
@@ -163,6 +197,7 @@ impl TemplateChooser {
         line: &LineFacts,
         group: &OpenGroup,
         wanted: &TemplateWanted,
+        marketing: bool,
     ) -> AppResult<Vec<Candidate>> {
         let speaks = |member: &&Member| member.language == wanted.language;
         let in_language: Vec<&Member> = group.members.iter().filter(speaks).collect();
@@ -170,12 +205,17 @@ impl TemplateChooser {
         let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
         let known = self.templates.named(line.tenant, &names).await?;
         let candidate =
-            |member: &Member| Candidate { member: member.clone(), unsendable: stands(&known, line, member) };
+            |member: &Member| Candidate { member: member.clone(), unsendable: stands(&known, line, member, marketing) };
         Ok(members.into_iter().map(candidate).collect())
     }
 
     /// A template by its id or name. One we do not know goes out as it is asked for: Meta knows.
-    async fn single(&self, line: &LineFacts, wanted: &TemplateWanted) -> AppResult<(Member, Option<Unsendable>)> {
+    async fn single(
+        &self,
+        line: &LineFacts,
+        wanted: &TemplateWanted,
+        marketing: bool,
+    ) -> AppResult<(Member, Option<Unsendable>)> {
         if let Some(id) = wanted.template_id {
             let found = self.templates.get(line.tenant, id).await?;
             let Some(known) = found.as_ref().and_then(TemplateDocument::known) else {
@@ -183,7 +223,7 @@ impl TemplateChooser {
             };
             let member = Member { name: known.name.clone(), language: known.language.clone() };
             let all = self.templates.named(line.tenant, &[member.name.as_str()]).await?;
-            let unsendable = stands(&all, line, &member);
+            let unsendable = stands(&all, line, &member, marketing);
             return Ok((member, unsendable));
         }
         let all = self.templates.named(line.tenant, &[wanted.name.as_str()]).await?;
@@ -195,19 +235,23 @@ impl TemplateChooser {
             _ => wanted.language.clone(),
         };
         let member = Member { name: wanted.name.clone(), language };
-        let unsendable = stands(&all, line, &member).filter(|reason| *reason != Unsendable::Unknown);
+        let unsendable = stands(&all, line, &member, marketing).filter(|reason| *reason != Unsendable::Unknown);
         Ok((member, unsendable))
     }
 }
 
 /// Why a template may not be sent on the line's business account.
-fn stands(known: &[TemplateDocument], line: &LineFacts, member: &Member) -> Option<Unsendable> {
+fn stands(known: &[TemplateDocument], line: &LineFacts, member: &Member, marketing: bool) -> Option<Unsendable> {
     let same = |it: &&TemplateDocument| {
         let named = |it: &domain::template::KnownTemplate| it.name == member.name && it.language == member.language;
         it.known().is_some_and(|it| it.waba_id == line.waba_id && named(it))
     };
     match known.iter().find(same) {
-        Some(document) => sendable(&document.template).err(),
+        Some(document) => match sendable(&document.template) {
+            Ok(known) if !marketing && known.category == Some(Category::Marketing) => Some(Unsendable::Marketing),
+            Ok(_) => None,
+            Err(reason) => Some(reason),
+        },
         None => Some(Unsendable::Unknown),
     }
 }

@@ -7,7 +7,7 @@ use crate::conversation::command::{Participants, PublishedFlow, RunRequest, Surr
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{Author, ConversationEvent, HeldBackReason, RunInput};
-use crate::conversation::{Begun, Conversation, LOOP_MESSAGES, LOOP_WINDOW, fingerprint};
+use crate::conversation::{BULK_MESSAGE, Begun, Conversation, LOOP_MESSAGES, LOOP_WINDOW, fingerprint};
 use crate::flow::engine::{self, Input};
 use crate::flow::run::{Action, Env, Outcome, Rest, Run, Scopes, Wait, WaitFor};
 use crate::shared::content::{OutboundContent, TemplateContent};
@@ -237,7 +237,10 @@ impl Draft {
             (OutboundContent::Template(wanted), Some(chosen)) => OutboundContent::Template(wanted.with(chosen)),
             (content, _) => content,
         };
-        let message_id = MessageId::derive(around.seed, &format!("message:{}", self.events.len()));
+        let message_id = match by.bulk_send_id {
+            Some(_) => MessageId::derive(around.seed, BULK_MESSAGE),
+            None => MessageId::derive(around.seed, &format!("message:{}", self.events.len())),
+        };
         let begun = self.begun()?;
         let reason = if begun.repeats(&content, at) {
             Some(HeldBackReason::Looping)

@@ -19,6 +19,8 @@ pub enum Unsendable {
     WorkNotApproved,
     /// Meta refused it for this message before, with this code.
     RefusedBefore { code: i64 },
+    /// It is advertising, and the sender did not allow that.
+    Marketing,
     /// Meta refuses to send it to anybody, with this code.
     SendRefused { code: i64 },
 }
@@ -33,6 +35,7 @@ impl std::fmt::Display for Unsendable {
             }
             Self::WorkNotApproved => f.write_str("its work approval was taken back"),
             Self::RefusedBefore { code } => write!(f, "it was refused with {code} before"),
+            Self::Marketing => f.write_str("it is marketing, which was not allowed (allowMarketing)"),
             Self::SendRefused { code } => write!(f, "Meta refuses to send it, with {code}"),
         }
     }

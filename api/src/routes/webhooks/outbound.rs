@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use application::conversations::triggers::OutboundRequest;
-use domain::shared::ids::{FlowId, TemplateGroupId, TemplateId};
+use application::error::AppError;
+use domain::shared::ids::FlowId;
 use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::{Object, OpenApi};
@@ -27,12 +28,12 @@ struct Trigger {
     flow_id: FlowId,
     /// A template group: the template it picks goes first when the customer's window is closed, and its next ones when
     /// Meta refuses that. It counts before `templateId` and `templateName`.
-    template_group_id: Option<TemplateGroupId>,
+    template_group_id: Option<String>,
     /// An approved template to send first, by its name; language and parameters come from `data`.
     #[oai(validator(min_length = 1, max_length = 512))]
     template_name: Option<String>,
     /// An approved template to send first, by its id; it counts before `templateName`.
-    template_id: Option<TemplateId>,
+    template_id: Option<String>,
     /// Whether the answer comes before the first message is tried.
     #[oai(default)]
     queue: bool,
@@ -57,11 +58,14 @@ struct Triggered {
 
 impl Trigger {
     fn request(self) -> Result<OutboundRequest, ApiError> {
+        let unknown = || ApiError::from(AppError::TemplateUnknown);
+        let group = self.template_group_id.map(|id| id.parse().map_err(|_| unknown())).transpose()?;
+        let template = self.template_id.map(|id| id.parse().map_err(|_| unknown())).transpose()?;
         Ok(OutboundRequest {
             phone: phone(&self.phone)?,
             flow_id: self.flow_id,
-            template_group_id: self.template_group_id,
-            template_id: self.template_id,
+            template_group_id: group,
+            template_id: template,
             template_name: self.template_name,
             queue: self.queue,
             data: self.data.into_iter().collect(),
@@ -116,6 +120,7 @@ mod tests {
         let named = read(json!({"templateGroupId": id, "templateName": "hello", "queue": true})).unwrap();
         assert_eq!((named.template_name.as_deref(), named.queue), (Some("hello"), true));
         assert_eq!(named.template_group_id.map(|it| it.to_string()).as_deref(), Some(id));
+        assert_eq!(read(json!({"templateGroupId": "g"})).unwrap_err().body.code, "template_unknown");
         assert_eq!(read(json!({"data": {"templateId": "t"}})).unwrap().data["templateId"], "t");
     }
 
