@@ -5,6 +5,7 @@ pub mod delete;
 pub mod groups;
 pub mod hear;
 pub mod media;
+pub mod named;
 pub mod ports;
 pub mod submit;
 pub mod sync;

@@ -1,7 +1,8 @@
-//! Templates: written, submitted, followed, approved, deleted, bundled.
+//! Templates: written, submitted, followed, looked at, approved, deleted, bundled.
 
 mod approving;
 mod collected;
 mod following;
 mod grouping;
+mod looking;
 mod submitting;
