@@ -7,6 +7,7 @@ pub mod fallback;
 pub mod groups;
 pub mod hear;
 pub mod media;
+pub mod named;
 pub mod ports;
 pub mod submit;
 pub mod sync;

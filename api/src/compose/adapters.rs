@@ -271,7 +271,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let template_groups = Arc::new(TemplateGroups {
         commands: group_commands,
         reader: group_reader,
-        templates: template_reader,
+        templates: template_reader.clone(),
         catalogue: Arc::clone(&templates),
         lines: lines.clone(),
         past: past.clone(),
@@ -370,7 +370,9 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         past: TimeTravel {
             conversations: past.clone(),
             flows: past.clone(),
-            leads: past,
+            leads: past.clone(),
+            templates: past,
+            template_names: template_reader,
             clock: Arc::clone(&grounds.clock),
         },
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },

@@ -1,9 +1,10 @@
-//! Templates: written, submitted, followed, approved, deleted, bundled.
+//! Templates: written, submitted, followed, looked at, approved, deleted, bundled.
 
 mod approving;
 mod bulk;
 mod collected;
 mod following;
 mod grouping;
+mod looking;
 pub mod sending;
 mod submitting;

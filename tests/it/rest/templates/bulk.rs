@@ -202,9 +202,9 @@ async fn what_may_not_be_sent_to_many_is_refused_and_nobody_is_queued() {
 async fn a_pause_in_the_middle_of_120_sends_lets_the_rest_go_out_with_the_next_template() {
     let app = TestApp::start().await;
     let (dana, group) = with_group(&app, &["first", "second"], "preferred_then_others").await;
-    line_sends(&app, 40).await;
+    line_sends(&app, 20).await;
     let made =
-        start(&dana, &json!({ "templateGroupId": group, "phones": phones(200), "templateParams": ["a", "b", "c"] }))
+        start(&dana, &json!({ "templateGroupId": group, "phones": phones(120), "templateParams": ["a", "b", "c"] }))
             .await;
     bulk_is(&dana, &id(&made), |it| it["read"].as_u64() >= Some(5)).await;
     app.meta_decides("first", &json!({ "event": "PAUSED", "title": "FIRST_PAUSE" })).await;
