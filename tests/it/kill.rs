@@ -1,5 +1,6 @@
 //! `kill -9` in the middle of everything: what was acknowledged is answered, and answered once.
 
+mod bulk;
 pub mod child;
 pub mod world;
 

@@ -71,6 +71,11 @@ impl World {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
+    /// Messages that Meta told everything of.
+    pub fn told(&self) -> usize {
+        self.told.load(Ordering::SeqCst)
+    }
+
     /// Customers write until it is over; each message is delivered until it is acknowledged.
     pub fn customers_write(&self, over: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
         let writer = |_| {

@@ -1,7 +1,8 @@
 //! Templates: written, submitted, followed, looked at, approved, deleted, bundled.
 
 mod approving;
-mod bulk;
+mod broadcast;
+pub mod bulk;
 mod collected;
 mod following;
 mod grouping;

@@ -18,18 +18,18 @@ fn phones(many: usize) -> Vec<String> {
 }
 
 /// Starts a bulk send; the answer.
-async fn start(dana: &SignedIn, body: &Value) -> Value {
+pub async fn start(dana: &SignedIn, body: &Value) -> Value {
     let answer = dana.post(BULK, body).await;
     assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
     answer.body
 }
 
-async fn shown(dana: &SignedIn, id: &str) -> Value {
+pub async fn shown(dana: &SignedIn, id: &str) -> Value {
     dana.get(&format!("{BULK}?id={id}")).await.ok()["bulkSends"][0].clone()
 }
 
 /// Waits until a bulk send is so.
-async fn bulk_is(dana: &SignedIn, id: &str, so: impl Fn(&Value) -> bool) -> Value {
+pub async fn bulk_is(dana: &SignedIn, id: &str, so: impl Fn(&Value) -> bool) -> Value {
     let (begun, mut last) = (Instant::now(), Value::Null);
     while begun.elapsed() < Duration::from_secs(60) {
         last = shown(dana, id).await;
@@ -41,14 +41,15 @@ async fn bulk_is(dana: &SignedIn, id: &str, so: impl Fn(&Value) -> bool) -> Valu
     panic!("waited in vain: {last}");
 }
 
-fn id(made: &Value) -> String {
+pub fn id(made: &Value) -> String {
     made["bulkSendId"].as_str().expect("an id").to_owned()
 }
 
 /// The line sends so many messages a second from now on.
-async fn line_sends(app: &TestApp, per_second: i32) {
-    let rate = sqlx::query("update whatsapp_lines set messages_per_second = $1");
-    rate.bind(per_second).execute(&app.database.pool).await.expect("a rate");
+pub async fn line_sends(dana: &SignedIn, per_second: u32) {
+    let line = json!({ "phoneNumberId": LINE, "wabaId": tests::templates::WABA, "accessToken": "sandbox-token",
+                       "displayPhoneNumber": "+1 555 000 1111", "isPrimary": true, "messagesPerSecond": per_second });
+    dana.post("/api/settings/whatsapp", &line).await.ok();
 }
 
 #[tokio::test]
@@ -202,7 +203,7 @@ async fn what_may_not_be_sent_to_many_is_refused_and_nobody_is_queued() {
 async fn a_pause_in_the_middle_of_120_sends_lets_the_rest_go_out_with_the_next_template() {
     let app = TestApp::start().await;
     let (dana, group) = with_group(&app, &["first", "second"], "preferred_then_others").await;
-    line_sends(&app, 20).await;
+    line_sends(&dana, 20).await;
     let made =
         start(&dana, &json!({ "templateGroupId": group, "phones": phones(120), "templateParams": ["a", "b", "c"] }))
             .await;
@@ -237,7 +238,7 @@ async fn a_pause_in_the_middle_of_120_sends_lets_the_rest_go_out_with_the_next_t
 async fn cancelling_stops_within_one_claim_and_tells_who_got_nothing() {
     let app = TestApp::start().await;
     let (dana, _) = with_group(&app, &["first"], "random").await;
-    line_sends(&app, 40).await;
+    line_sends(&dana, 40).await;
     let made = start(&dana, &json!({ "templateName": "first", "phones": phones(2_000) })).await;
     bulk_is(&dana, &id(&made), |it| it["read"].as_u64() >= Some(5)).await;
     let cancelled = dana.call(Method::DELETE, &format!("{BULK}?id={}", id(&made)), None).await.ok();
@@ -257,7 +258,7 @@ async fn cancelling_stops_within_one_claim_and_tells_who_got_nothing() {
 async fn a_restart_in_the_middle_loses_nobody_and_writes_to_nobody_twice() {
     let app = TestApp::start().await;
     let (dana, _) = with_group(&app, &["first"], "random").await;
-    line_sends(&app, 60).await;
+    line_sends(&dana, 60).await;
     let made = start(&dana, &json!({ "templateName": "first", "phones": phones(150) })).await;
     bulk_is(&dana, &id(&made), |it| it["read"].as_u64() >= Some(20)).await;
     let before = app.at_meta_messages().await;
