@@ -8,6 +8,7 @@ use application::actor::{Actor, Cause};
 use application::commands::{Along, Commands};
 use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, Library, Participants, Surroundings};
+use domain::conversation::template_choice::TemplateChoices;
 use domain::shared::channel::{Address, Channel};
 use domain::shared::ids::{ContactId, StreamId, TenantId};
 use domain::shared::inbound::{InboundKind, InboundMessage};
