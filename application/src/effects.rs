@@ -11,12 +11,13 @@ use domain::lead::Lead;
 use domain::personal::Personal;
 use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
-use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId};
+use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId, UserId};
 use domain::shared::phone::Phone;
 use domain::template::Template;
 use domain::template::event::TemplateEvent;
 use domain::template_group::{Member, TemplateGroup};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A message for the outbox.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,8 @@ pub enum Work {
     UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
     /// Take a template into the group it was submitted for.
     JoinGroup { group: TemplateGroupId, create_as: Option<String>, member: Member },
+    /// Release what somebody had claimed who was removed; who did that, and what else it led to.
+    ReleaseClaims { of: UserId, removed_by: UserId, correlation: Uuid },
     /// Deliver a letter, which is sealed: it holds a code and an address.
     Letter { sealed: String },
 }

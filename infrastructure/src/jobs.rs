@@ -1,11 +1,13 @@
-//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, letters. At least once, with an effect
-//! that is recorded once: the rules ignore a timer that comes late and a change that is so already.
+//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, claims of people who left, letters. At
+//! least once, with an effect that is recorded once: the rules ignore a timer that comes late and a change that is so
+//! already.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use application::actor::{Actor, Cause};
 use application::commands::{Along, Commands};
+use application::conversations::claims::Claims;
 use application::conversations::ports::LineDirectory;
 use application::conversations::runs::RunDecisions;
 use application::effects::Work;
@@ -49,6 +51,8 @@ pub struct Jobs {
     pub leads: Arc<Leads>,
     /// Groups of templates.
     pub groups: Arc<TemplateGroups>,
+    /// Claims.
+    pub claims: Claims,
     /// Letters.
     pub post: SealedPost,
     /// Wakes us.
@@ -153,6 +157,10 @@ impl Jobs {
             Work::JoinGroup { group, create_as, member } => {
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.groups.join(tenant, group, create_as, member, &cause).await
+            }
+            Work::ReleaseClaims { of, removed_by, correlation } => {
+                let cause = Cause { actor: Actor::User(removed_by), correlation, causation, once: None };
+                self.claims.release_all(tenant, of, &cause).await
             }
             Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::conversations::claims::Claims;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
@@ -10,6 +11,7 @@ use application::leads::views::LeadView;
 use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
 use infrastructure::channels::whatsapp::send::WhatsApp;
+use infrastructure::event_store::claims::PgClaims;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
@@ -107,6 +109,11 @@ pub async fn start(
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
             groups: Arc::clone(&adapters.app.template_groups),
+            claims: Claims {
+                commands: Arc::clone(&adapters.conversation_commands),
+                reader: Arc::new(PgClaims { pool: grounds.pool.clone() }),
+                clock: Arc::clone(&grounds.clock),
+            },
             post: post(grounds, adapters, config, channel),
             pokes: Arc::clone(&adapters.pokes),
         });

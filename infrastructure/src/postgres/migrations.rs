@@ -42,6 +42,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128150000 "incidents",
     20261128150100 "queue_log",
     20261128150200 "view_message_delivery",
+    20261128160000 "claims_index",
+    20261128160100 "employees_addresses",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
