@@ -21,10 +21,12 @@ python3 -m pip --version >/dev/null 2>&1 ||
 if ! cmp --silent "$pins" "$packages/pins.txt"; then
   rm -rf "$packages"
   timeout 300 python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$packages" \
-    --requirement "$pins" || fail "its packages cannot be installed: is a package registry in reach?"
+    --requirement "$pins" ||
+    fail "its packages cannot be installed: is a package registry in reach?"
   cp "$pins" "$packages/pins.txt"
 fi
-cargo build --quiet --package api --bin flowbot
+# Not quietly: it may wait for another build, and that is no silence of the product's.
+cargo build --package api --bin flowbot
 
 data="$(mktemp -d)"
 # PostgreSQL's own user has to get through.

@@ -38,10 +38,6 @@ class Double:
 double = Double()
 
 
-def of_the_operation(case):
-    return (case.operation.definition.raw or {}).get("operationId")
-
-
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """Every second call names something that is there, unless it would take it away. Three of four calls are new ones:
@@ -51,9 +47,13 @@ def before_call(context, case, kwargs):
     number = calls[operation.label]
     if number % 4:
         case.headers.pop("Idempotency-Key", None)
+    name = (operation.definition.raw or {}).get("operationId")
     if operation.method.upper() != "DELETE" and number % 2 == 0:
-        case.path_parameters.update(IDS.get(operation.path, {}))
-    by_the_double = of_the_operation(case) in BY_THE_DOUBLE
+        case.path_parameters.update(IDS["paths"].get(operation.path, {}))
+        if isinstance(case.body, dict):
+            known = IDS["bodies"].get(name, {})
+            case.body.update({field: value for field, value in known.items() if field in case.body})
+    by_the_double = name in BY_THE_DOUBLE
     case.cookies.pop("wdf_token", None)
     case.headers["Authorization"] = f"Bearer {double.token() if by_the_double else TOKEN}"
     if by_the_double and case.path_parameters and number % 2 == 0:

@@ -77,15 +77,21 @@ def furnish(owner):
     Api(owner.base).post(customer, {"phoneNumberId": LINE, "text": "hello"})
     talk = wait_for("a conversation", lambda: owner.get("/api/conversations"))[0]
     body = {"type": "BODY", "text": "Your order was sent."}
-    owner.post("/api/templates", {"name": "sent", "category": "UTILITY", "language": "en", "components": [body]})
-    owner.post("/api/templates/groups", {"name": "Sent", "templates": [{"name": "sent", "language": "en"}]})
-    owner.post("/api/employees", {**person("named"), "permissions": ["inbox"]})
+    template = {"name": "sent", "category": "UTILITY", "language": "en", "components": [body]}
+    template = owner.post("/api/templates", template)
+    group = owner.post("/api/templates/groups", {"name": "Sent", "templates": [{"name": "sent", "language": "en"}]})
+    named = owner.post("/api/employees", {**person("named"), "permissions": ["inbox"]})
     owner.post("/api/tasks", {"title": "Call back", "conversationId": talk["id"]})
-    return {"flowId": flow["id"], "conversation": talk["id"], "contactId": talk["contactId"]}
+    bodies = {"updateTemplateGroup": {"id": group["id"]}, "approveTemplate": {"id": template["id"]},
+              "triggerOutboundFlow": {"flowId": flow["id"], "phone": PHONE},
+              "createTask": {"conversationId": talk["id"], "assigneeId": named["id"]},
+              "actOnDelivery": {"phoneNumberId": LINE}}
+    return {"flowId": flow["id"], "conversation": talk["id"], "contactId": talk["contactId"], "bodies": bodies}
 
 
 def known_ids(owner, document, things):
-    """What the parameters of each path may name: what a read of the list above it shows, or what was made."""
+    """What paths may name, each parameter: what a read of the list above it shows, or what was made; and what bodies
+    may."""
     ids = {}
     for path in document["paths"]:
         if "{" not in path or path.startswith("/api/admin/"):
@@ -106,7 +112,7 @@ def known_ids(owner, document, things):
         if above == "/api/contacts":
             found["id"] = things["contactId"]
         ids[path] = {name: found[name] for name in names if name in found}
-    return ids
+    return {"paths": ids, "bodies": things["bodies"]}
 
 
 class Cast:
@@ -195,4 +201,7 @@ def main():
     sys.exit(0 if all(results) else 1)
 
 
-main()
+try:
+    main()
+except OSError as trouble:
+    sys.exit(f"schemathesis: the product does not answer as it should: {trouble}")

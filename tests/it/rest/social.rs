@@ -154,7 +154,8 @@ async fn who_only_named_an_address_stands_not_in_its_owners_way() {
     assert_eq!(eve.get(&own).await.ok()["emailVerified"], false);
     meanwhile(&app, "update users set created_at = created_at - interval '8 days' where must_verify").await;
     infrastructure::retention::sweep(&app.database.pool).await.expect("a sweep");
-    refused(&mallory.get("/api/auth/me").await, 401, "unauthorized");
+    let login = json!({ "username": "mallory", "password": "correct horse" });
+    refused(&app.call(Method::POST, "/api/auth/login", Some(&login), &[]).await, 401, "unauthorized");
     assert_eq!(google(&app, &dana()).await.ok()["user"], user);
 }
 
