@@ -44,6 +44,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128150200 "view_message_delivery",
     20261128160000 "claims_index",
     20261128160100 "employees_addresses",
+    20261128160200 "left_behind",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
