@@ -54,8 +54,7 @@ update users u set email_verified_at = $3, must_verify = false
                       and o.email_verified_at is not null and o.deleted_at is null)
 returning coalesce(u.account_id, u.id)";
 
-const PHONE_PROVEN: &str =
-    "update users set phone = $2, phone_verified_at = $3 where id = $1 and deleted_at is null
+const PHONE_PROVEN: &str = "update users set phone = $2, phone_verified_at = $3 where id = $1 and deleted_at is null
      returning coalesce(account_id, id)";
 
 /// [`Verifications`] on Postgres.

@@ -149,7 +149,11 @@ async fn who_only_named_an_address_stands_not_in_its_owners_way() {
     assert_eq!(codes, 0);
     // What they have is theirs: an account that never proved anything lapses, others go on.
     refused(&mallory.get("/api/flows").await, 403, "email_unverified");
-    refused(&mallory.post("/api/auth/social", &body_of(&app, &json!({ "sub": "666" })).await).await, 403, "email_unverified");
+    refused(
+        &mallory.post("/api/auth/social", &body_of(&app, &json!({ "sub": "666" })).await).await,
+        403,
+        "email_unverified",
+    );
     eve.get("/api/flows").await.ok();
     assert_eq!(eve.get(&own).await.ok()["emailVerified"], false);
     meanwhile(&app, "update users set created_at = created_at - interval '8 days' where must_verify").await;
