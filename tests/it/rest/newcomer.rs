@@ -67,23 +67,18 @@ async fn invites(app: &TestApp, dana: &SignedIn) -> SignedIn {
     noa
 }
 
-#[tokio::test]
-async fn a_newcomer_gets_to_work_with_an_employee_and_a_key_and_sees_the_audit_of_it_all() {
-    let app = TestApp::start().await;
-    let (dana, admin) = (arrives(&app).await, app.admin().await);
-    dana.has_line().await.has_flow("Echo", &echo()).await;
-    let noa = invites(&app, &dana).await;
-
+/// Gets a key that the administrator approves, uses it, and takes a new one. Both keys, for none may be told.
+async fn uses_a_key(app: &TestApp, dana: &SignedIn, noa: &SignedIn, admin: &SignedIn) -> [String; 2] {
     // The key: shown once, worth nothing until it is approved, and not by its owner.
     let first = dana.post("/api/settings/api-access", &json!({ "scopes": ["leads"] })).await.ok();
-    refused(&exchange(&app, &first).await, 403, "forbidden");
+    refused(&exchange(app, &first).await, 403, "forbidden");
     let (own, approve) = (format!("/api/users/{}", dana.id), json!({ "apiAccessApproved": true }));
     refused(&dana.put(&own, &approve).await, 403, "forbidden");
     refused(&noa.put(&own, &approve).await, 404, "not_found");
     assert_eq!(admin.put(&own, &approve).await.ok()["apiAccessApproved"], true);
     let shown = dana.get("/api/settings/api-access").await.ok();
     assert_eq!((&shown["approved"], shown.get("apiKey")), (&json!(true), None), "{shown}");
-    let token = exchange(&app, &first).await.ok();
+    let token = exchange(app, &first).await.ok();
     let client = app.bearer(token["accessToken"].as_str().expect("a token"), &dana.id);
     client.post("/api/leads", &json!({ "phone": PHONE, "name": "From the shop" })).await.ok();
     refused(&client.get("/api/conversations").await, 403, "forbidden");
@@ -91,14 +86,25 @@ async fn a_newcomer_gets_to_work_with_an_employee_and_a_key_and_sees_the_audit_o
     // A new one takes its place at once.
     let second = dana.post("/api/settings/api-access", &Value::Null).await.ok();
     refused(&client.get("/api/leads").await, 401, "unauthorized");
-    refused(&exchange(&app, &first).await, 401, "unauthorized");
-    let token = exchange(&app, &second).await.ok();
+    refused(&exchange(app, &first).await, 401, "unauthorized");
+    let token = exchange(app, &second).await.ok();
     let client = app.bearer(token["accessToken"].as_str().expect("a token"), &dana.id);
     eventually("the lead", async || {
         let leads = client.get("/api/leads").await.ok();
         (leads[0]["name"] == "From the shop").then_some(())
     })
     .await;
+    [first, second].map(|access| access["apiKey"].as_str().expect("a key").to_owned())
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_to_work_with_an_employee_and_a_key_and_sees_the_audit_of_it_all() {
+    let app = TestApp::start().await;
+    let (dana, admin) = (arrives(&app).await, app.admin().await);
+    dana.has_line().await.has_flow("Echo", &echo()).await;
+    let noa = invites(&app, &dana).await;
+
+    let keys = uses_a_key(&app, &dana, &noa, &admin).await;
 
     // All of it was told, by whom it was done: to herself, and to nobody else.
     let (by_dana, by_noa, by_admin) =
@@ -130,8 +136,6 @@ async fn a_newcomer_gets_to_work_with_an_employee_and_a_key_and_sees_the_audit_o
     let eve = app.account("eve").await;
     refused(&eve.get(&format!("/api/audit/entries?account={}", dana.id)).await, 403, "forbidden");
     let all = json!(entries).to_string();
-    for secret in [&first, &second].map(|access| access["apiKey"].as_str().expect("a key")) {
-        assert!(!all.contains(secret));
-    }
+    assert!(keys.iter().all(|key| !all.contains(key.as_str())));
     refused(&app.call(Method::GET, "/api/audit/entries", None, &[]).await, 401, "unauthorized");
 }
