@@ -1,5 +1,6 @@
 //! Conversations: what comes in, what is started, what people do.
 
+pub mod claims;
 pub mod inbound;
 pub mod message_view;
 pub mod ports;

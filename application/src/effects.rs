@@ -11,13 +11,14 @@ use domain::lead::Lead;
 use domain::personal::Personal;
 use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
-use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId};
+use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId, UserId};
 use domain::shared::phone::Phone;
 use domain::shared::provider_error::{ErrorClass, ProviderError};
 use domain::template::Template;
 use domain::template::event::TemplateEvent;
 use domain::template_group::{Member, TemplateGroup};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The customer takes no marketing messages of the business (Meta, support/error-codes).
 const NO_MARKETING: i64 = 131_050;
@@ -55,6 +56,8 @@ pub enum Work {
     AnswerRefusal { conversation: ConversationId, message_id: MessageId, retry: u32, error: ProviderError },
     /// Remember that somebody wants no marketing.
     OptOut { phone: Phone, at: DateTime<Utc> },
+    /// Release what somebody had claimed who was removed; who did that, and what else it led to.
+    ReleaseClaims { of: UserId, removed_by: UserId, correlation: Uuid },
     /// Deliver a letter, which is sealed: it holds a code and an address.
     Letter { sealed: String },
 }

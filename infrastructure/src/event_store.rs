@@ -2,6 +2,7 @@
 
 pub mod append;
 pub mod append_sql;
+pub mod claims;
 pub mod commands;
 pub mod documents;
 pub mod generations;

@@ -1,5 +1,6 @@
-//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, letters. At least once, with an effect
-//! that is recorded once: the rules ignore a timer that comes late and a change that is so already.
+//! Work for later: timers of waiting runs, changes a flow asked for elsewhere, claims of people who left, letters. At
+//! least once, with an effect that is recorded once: the rules ignore a timer that comes late and a change that is so
+//! already.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use application::actor::{Actor, Cause};
 use application::bulk::ports::OptOuts;
 use application::commands::{Along, Commands};
+use application::conversations::claims::Claims;
 use application::conversations::ports::LineDirectory;
 use application::conversations::runs::RunDecisions;
 use application::effects::Work;
@@ -55,6 +57,8 @@ pub struct Jobs {
     pub opt_outs: Arc<dyn OptOuts>,
     /// What follows a template's refusal.
     pub fallback: Fallback,
+    /// Claims.
+    pub claims: Claims,
     /// Letters.
     pub post: SealedPost,
     /// Wakes us.
@@ -164,6 +168,10 @@ impl Jobs {
             Work::AnswerRefusal { conversation, message_id, retry, error } => {
                 let cause = Cause { actor: Actor::System, correlation: message_id.0, causation, once: None };
                 self.fallback.refused(tenant, &cause, (conversation, message_id, retry), error).await
+            }
+            Work::ReleaseClaims { of, removed_by, correlation } => {
+                let cause = Cause { actor: Actor::User(removed_by), correlation, causation, once: None };
+                self.claims.release_all(tenant, of, &cause).await
             }
             Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }

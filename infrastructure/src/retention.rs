@@ -34,8 +34,9 @@ const RULES: [&str; 15] = [
         select user_id, channel from verification_codes where expires_at < now() - interval '1 day' limit 2000)",
     "delete from verification_asks where address_hash in (
         select address_hash from verification_asks where asked_at < now() - interval '1 day' limit 2000)",
-    "delete from sessions where user_id in (
-        select id from users where must_verify and created_at < now() - interval '7 days' limit 500)",
+    "delete from sessions where id in (
+        select s.id from sessions s join users u on u.id = s.user_id
+         where u.must_verify and u.created_at < now() - interval '7 days' limit 2000)",
     "with gone as (delete from users where id in (
         select id from users where must_verify and created_at < now() - interval '7 days' limit 500) returning id, username)
      insert into audit_entries (tenant_id, actor, action, subject, details)

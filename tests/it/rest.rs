@@ -20,6 +20,7 @@ mod languages;
 mod leads;
 mod limits;
 mod lines;
+mod newcomer;
 mod registration;
 mod sessions;
 mod social;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use application::bulk::delivery::BulkDelivery;
+use application::conversations::claims::Claims;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
@@ -13,6 +14,7 @@ use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
 use infrastructure::bulk_sender::BulkSender;
 use infrastructure::channels::whatsapp::send::WhatsApp;
+use infrastructure::event_store::claims::PgClaims;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
@@ -125,6 +127,11 @@ pub async fn start(
                 templates: Arc::clone(&adapters.template_commands),
                 lines: adapters.lines.clone(),
                 catch_up: Arc::clone(&adapters.catch_up),
+                clock: Arc::clone(&grounds.clock),
+            },
+            claims: Claims {
+                commands: Arc::clone(&adapters.conversation_commands),
+                reader: Arc::new(PgClaims { pool: grounds.pool.clone() }),
                 clock: Arc::clone(&grounds.clock),
             },
             post: post(grounds, adapters, config, channel),

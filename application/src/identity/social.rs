@@ -66,8 +66,9 @@ pub trait SocialProviders: Send + Sync {
 pub trait SocialIdentities: Send + Sync {
     /// The person this is.
     async fn find(&self, profile: &Profile) -> AppResult<Option<UserId>>;
-    /// Makes the person with an account of their own; none when somebody just did. Conflict `account_exists` when
-    /// another account has the e-mail address.
+    /// Makes the person with an account of their own, under another name where somebody has this one; none when
+    /// somebody just did. Conflict `account_exists` when another account proved the e-mail address; who only named it
+    /// keeps what they have, and can prove it no more.
     async fn join(
         &self,
         id: UserId,
@@ -101,7 +102,8 @@ impl SocialSignIn {
     /// Signs somebody in, making their account the first time; or, for who is signed in, links the two.
     ///
     /// # Errors
-    /// The provider's word is not good, or there is an account with the same e-mail address that is not linked.
+    /// The provider's word is not good, there is an account that proved the same e-mail address and is not linked, or
+    /// the one to link has not proved its own.
     pub async fn sign_in(
         &self,
         identity: &Identity,
@@ -112,6 +114,9 @@ impl SocialSignIn {
     ) -> AppResult<Outcome> {
         if signed_in.is_some_and(|(_, kind)| kind == SessionKind::Api) {
             return Err(AppError::Forbidden("an API client may not do this: sign in as a person".into()));
+        }
+        if signed_in.is_some_and(|(session, _)| !session.access.verified) {
+            return Err(AppError::Unverified);
         }
         let profile = self.providers.verify(provider, credential).await?;
         if let Some((session, _)) = signed_in {

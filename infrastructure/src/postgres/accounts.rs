@@ -49,6 +49,7 @@ async fn closed(conn: &mut PgConnection, account: Uuid) -> Result<Option<Value>,
     .await?;
     let everybody = [employees.as_slice(), &[account]].concat();
     let sessions = end_sessions(conn, &everybody).await?;
+    forget_providers(conn, &everybody).await?;
     let keys = sqlx::query("delete from api_clients where user_id = any($1)").bind(&everybody);
     let keys = keys.execute(&mut *conn).await?.rows_affected();
     // With their secrets: the numbers may be another account's from now on.
@@ -85,4 +86,10 @@ async fn closed(conn: &mut PgConnection, account: Uuid) -> Result<Option<Value>,
 pub(super) async fn end_sessions(conn: &mut PgConnection, people: &[Uuid]) -> Result<u64, sqlx::Error> {
     let sql = "update sessions set revoked_at = now() where user_id = any($1) and revoked_at is null";
     Ok(sqlx::query(sql).bind(people).execute(conn).await?.rows_affected())
+}
+
+/// Nobody signs in as these people with a provider's word any more; who comes with it is somebody new.
+pub(super) async fn forget_providers(conn: &mut PgConnection, people: &[Uuid]) -> Result<(), sqlx::Error> {
+    let sql = "delete from social_identities where user_id = any($1)";
+    sqlx::query(sql).bind(people).execute(conn).await.map(drop)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use application::actor::Session;
+use application::effects::Work;
 use application::error::{AppError, AppResult};
 use application::page::{LIMIT_MAX, Page, PageRequest};
 use application::people::employees::{
@@ -15,13 +16,18 @@ use domain::access::Permission;
 use domain::shared::ids::{TenantId, UserId};
 use serde_json::{Value, json};
 use sqlx::postgres::PgRow;
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Row};
 
-use crate::postgres::accounts::end_sessions;
+use crate::postgres::accounts::{end_sessions, forget_providers};
 use crate::postgres::audited::{AuditEntry, AuditedTx};
 use crate::postgres::sessions::PgSessions;
 use crate::postgres::users::{TAKEN, TAKEN_CODE, cursor, lock_names, permissions, place};
 use crate::postgres::{app_error, taken_or};
+
+/// Seconds after somebody was removed in which a node that has not heard may still take a claim of theirs: it hears
+/// within 5, and a request takes no longer than the rest.
+const LAST_CLAIM_SEC: f64 = 15.0;
 
 macro_rules! columns {
     () => {
@@ -104,8 +110,8 @@ impl Employees for PgEmployees {
         check_room(tx.conn(), session.tenant).await?;
         let sql = concat!(
             "insert into users (id, account_id, role, username, password_hash, email, display_name, phone, team,
-                                permissions, active, created_at)
-             select $1, $2, 'employee', $3, $4, $5, $6, $7, $8, $9, $10, $11
+                                permissions, active, created_at, email_verified_at)
+             select $1, $2, 'employee', $3, $4, $5, $6, $7, $8, $9, $10, $11, null
               where not exists (select from users where lower(username) = lower($3) and deleted_at is null)
              returning ",
             columns!()
@@ -145,6 +151,7 @@ impl Employees for PgEmployees {
         let mut tx = AuditedTx::begin(&self.pool).await?;
         let sql = concat!(
             "update users set email = coalesce($5, email), display_name = coalesce($6, display_name),
+                    email_verified_at = case when $5 is null or lower($5) = lower(email) then email_verified_at end,
                     phone = case when $7 then $8 else phone end, team = case when $9 then $10 else team end,
                     permissions = coalesce($11, permissions), active = coalesce($12, active),
                     password_hash = coalesce($13, password_hash)
@@ -199,6 +206,8 @@ impl Employees for PgEmployees {
             return Ok(false);
         }
         let sessions = end_sessions(tx.conn(), &[seen.id]).await.map_err(app_error)?;
+        forget_providers(tx.conn(), &[seen.id]).await.map_err(app_error)?;
+        release_claims(tx.conn(), session, UserId(seen.id)).await.map_err(app_error)?;
         let details = json!({
             "username": seen.username, "displayName": seen.display_name, "permissions": seen.permissions,
             "sessionsEnded": sessions,
@@ -207,6 +216,25 @@ impl Employees for PgEmployees {
         self.sessions.forget();
         Ok(true)
     }
+}
+
+/// Queues the release of what somebody holds who is removed by this transaction: at once, and once more when no node
+/// believes their sessions any longer and nothing of theirs can be under way.
+async fn release_claims(conn: &mut PgConnection, session: &Session, of: UserId) -> Result<(), sqlx::Error> {
+    let cause = session.cause();
+    let work = Work::ReleaseClaims { of, removed_by: session.user, correlation: cause.correlation };
+    for (when, after_sec) in [("now", 0.0), ("after", LAST_CLAIM_SEC)] {
+        sqlx::query(
+            "insert into jobs (tenant_id, key, work, run_at) values ($1, $2, $3, now() + make_interval(secs => $4))",
+        )
+        .bind(session.tenant.0)
+        .bind(format!("claims:{of}:{when}"))
+        .bind(Json(&work))
+        .bind(after_sec)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Needs [`lock_names`] before: one person joins at a time.

@@ -42,7 +42,10 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128150000 "incidents",
     20261128150100 "queue_log",
     20261128150200 "view_message_delivery",
-    20261128170000 "bulk_sends",
+    20261128160000 "claims_index",
+    20261128160100 "employees_addresses",
+    20261128160200 "left_behind",
+    20261128165000 "bulk_sends",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -41,21 +41,20 @@ impl SocialIdentities for PgSocialIdentities {
         if owner(tx.conn(), profile).await?.is_some() {
             return Ok(None);
         }
-        let taken = "select exists (select from users where lower(email) = lower($1) or lower(username) = lower($2))";
-        let taken: bool = sqlx::query_scalar(taken)
-            .bind(&new.email)
-            .bind(&new.username)
-            .fetch_one(tx.conn())
-            .await
-            .map_err(app_error)?;
-        if taken {
+        if is_proven(tx.conn(), &new.email).await? {
             return Err(AppError::Conflict {
                 code: "account_exists",
                 message: "there is an account with this e-mail address: sign in to it, then link the two".to_owned(),
             });
         }
-        let user = insert(tx.conn(), id, new, password_hash, at).await?;
+        let mut new = new.clone();
+        if is_name_taken(tx.conn(), &new.username).await? {
+            // Names may look like addresses, and whoever was first has them: one that nobody else can have.
+            new.username = format!("{}-{id}", profile.provider.as_str());
+        }
+        let user = insert(tx.conn(), id, &new, password_hash, at).await?;
         store(tx.conn(), id, profile, at).await?;
+        forget_codes(tx.conn(), &new.email).await?;
         let details = json!({ "username": new.username, "email": new.email, "displayName": new.display_name,
                               "role": user.role, "by": profile.provider.as_str() });
         tx.commit(entry(id.0, id, "user.created", id.to_string(), details)).await?;
@@ -77,6 +76,30 @@ impl SocialIdentities for PgSocialIdentities {
             }),
         }
     }
+}
+
+/// Whether the address is somebody's who proved it. Others may have named it, which says nothing: they can prove it no
+/// more once its owner has come.
+async fn is_proven(conn: &mut PgConnection, email: &str) -> AppResult<bool> {
+    sqlx::query_scalar(
+        "select exists (select from users
+                         where lower(email) = lower($1) and email_verified_at is not null and deleted_at is null)",
+    )
+    .bind(email)
+    .fetch_one(conn)
+    .await
+    .map_err(app_error)
+}
+
+async fn is_name_taken(conn: &mut PgConnection, username: &str) -> AppResult<bool> {
+    let sql = "select exists (select from users where lower(username) = lower($1) and deleted_at is null)";
+    sqlx::query_scalar(sql).bind(username).fetch_one(conn).await.map_err(app_error)
+}
+
+/// Codes that are on their way to the address are of those who can prove it no more.
+async fn forget_codes(conn: &mut PgConnection, email: &str) -> AppResult<()> {
+    let sql = "delete from verification_codes where channel = 'email' and address = lower($1)";
+    sqlx::query(sql).bind(email).execute(conn).await.map(drop).map_err(app_error)
 }
 
 async fn owner(conn: &mut PgConnection, profile: &Profile) -> AppResult<Option<Uuid>> {

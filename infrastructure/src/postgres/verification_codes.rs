@@ -34,7 +34,8 @@ use crate::security::verification_code::KeyedCodes;
 const OF_EMAIL: &str = "
 select u.id, coalesce(u.account_id, u.id), u.username, u.language from users u
  where lower(u.email) = $1 and u.email_verified_at is null and u.active and ($2::uuid is null or u.id = $2)
-   and not exists (select from users o where lower(o.email) = $1 and o.email_verified_at is not null)
+   and not exists (select from users o
+                    where lower(o.email) = $1 and o.email_verified_at is not null and o.deleted_at is null)
  order by u.created_at desc, u.id desc limit 1";
 
 /// Who may prove a phone ($1): the one who asks ($2), also when it is new to them, else the last one who gave it.
@@ -48,12 +49,13 @@ select u.id, coalesce(u.account_id, u.id), u.username, u.language from users u
 
 const EMAIL_PROVEN: &str = "
 update users u set email_verified_at = $3, must_verify = false
- where u.id = $1 and lower(u.email) = $2
-   and not exists (select from users o where o.id <> u.id and lower(o.email) = $2 and o.email_verified_at is not null)
+ where u.id = $1 and u.deleted_at is null and lower(u.email) = $2
+   and not exists (select from users o where o.id <> u.id and lower(o.email) = $2
+                      and o.email_verified_at is not null and o.deleted_at is null)
 returning coalesce(u.account_id, u.id)";
 
-const PHONE_PROVEN: &str =
-    "update users set phone = $2, phone_verified_at = $3 where id = $1 returning coalesce(account_id, id)";
+const PHONE_PROVEN: &str = "update users set phone = $2, phone_verified_at = $3 where id = $1 and deleted_at is null
+     returning coalesce(account_id, id)";
 
 /// [`Verifications`] on Postgres.
 pub struct PgVerifications {
@@ -121,7 +123,8 @@ impl Verifications for PgVerifications {
         let user = users::must_verify(tx.conn(), id, account.phone.as_ref(), account.language).await?;
         asks::count(tx.conn(), &self.codes, code).await?;
         let owner = sqlx::query_scalar(
-            "select username from users where lower(email) = $1 and email_verified_at is not null order by created_at, id limit 1",
+            "select username from users where lower(email) = $1 and email_verified_at is not null and deleted_at is null
+              order by created_at, id limit 1",
         );
         let owner: Option<String> =
             owner.bind(code.reach.address()).fetch_optional(tx.conn()).await.map_err(app_error)?;

@@ -146,7 +146,82 @@ async fn an_employee_signs_in_like_everybody_and_does_what_was_granted() {
     })
     .await;
     assert_eq!(claims[0]["payload"]["by"], json!(noa.id));
+}
+
+/// Waits until nobody has a conversation any more.
+async fn is_free(owner: &SignedIn, path: &str) {
+    eventually("the conversation to be free", async || {
+        let shown = owner.get(path).await.ok();
+        (shown["status"] == "active" && shown.get("claimedBy").is_none_or(Value::is_null)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_removed_employee_had_claimed_is_free_again() {
+    let app = TestApp::start().await;
+    let dana = app.account("dana").await;
+    dana.has_line().await.has_flow("echo", &echo()).await;
+    let (noa, avi) = (app.employee(&dana, "noa", &["inbox"]).await, app.employee(&dana, "avi", &["inbox"]).await);
+    let mut paths = Vec::new();
+    for phone in [PHONE, "+972501234568", "+972501234569"] {
+        app.customer_writes(phone, "hi").await;
+        app.wait_for_answers(phone, 1).await;
+        let conversation = dana.conversation_with(phone).await;
+        paths.push(format!("/api/conversations/{}", conversation["id"].as_str().expect("an id")));
+    }
+    let claim = json!({ "action": "claim" });
+    for (who, path) in [(&noa, &paths[0]), (&avi, &paths[1]), (&noa, &paths[2])] {
+        who.put(path, &claim).await.ok();
+    }
+    noa.put(&paths[2], &json!({ "action": "close" })).await.ok();
+    refused(&avi.put(&paths[0], &claim).await, 409, "claimed");
+    // No node that works is left when she is removed: what has to be done outlives that.
+    let idle = Options { roles: Some("api".to_owned()), ..Options::default() };
+    let app = TestApp::on(app.stop().await, idle, RateLimits::lifted()).await;
+    let dana = app.sign_in("dana", "correct horse").await;
+    dana.delete(&path_of(&noa)).await.ok();
+    assert_eq!(dana.get(&paths[0]).await.ok()["claimedBy"], json!(noa.id));
+    let app = TestApp::on(app.stop().await, Options::default(), RateLimits::lifted()).await;
+    let dana = app.sign_in("dana", "correct horse").await;
+    is_free(&dana, &paths[0]).await;
+    app.customer_writes(PHONE, "and now?").await;
+    app.wait_for_answers(PHONE, 1).await;
+    // What others have, and what is closed, stays so.
+    assert_eq!(dana.get(&paths[1]).await.ok()["claimedBy"], json!(avi.id));
+    assert_eq!(dana.get(&paths[2]).await.ok()["status"], "closed");
+    let by = format!("/api/audit/events?type=conversation.released&actor=user:{}", dana.id);
+    let released = dana.get(&by).await.ok();
+    assert_eq!(released.as_array().map(Vec::len), Some(1), "{released}");
+    assert_eq!(released[0]["payload"]["by"], json!(noa.id));
+}
+
+#[tokio::test]
+async fn a_claim_a_node_took_that_had_not_heard_is_released_too() {
+    let one = TestApp::start().await;
+    let dana = one.account("dana").await;
+    dana.has_line().await.has_flow("echo", &echo()).await;
+    let noa = one.employee(&dana, "noa", &["inbox"]).await;
+    one.customer_writes(PHONE, "hi").await;
+    one.wait_for_answers(PHONE, 1).await;
+    let conversation = dana.conversation_with(PHONE).await;
+    let path = format!("/api/conversations/{}", conversation["id"].as_str().expect("an id"));
+    let other = TestApp::on(one.database.again(), Options::default(), RateLimits::lifted()).await;
+    let elsewhere = other.sign_in("noa", "correct horse").await;
+    elsewhere.get("/api/auth/me").await.ok();
+    dana.delete(&path_of(&noa)).await.ok();
+    let waiting = async || {
+        let sql = "select count(*) from jobs where work ->> 'kind' = 'release_claims'";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&one.database.pool).await.expect("a count")
+    };
+    eventually("the first release", async || (waiting().await == 1).then_some(())).await;
+    elsewhere.put(&path, &json!({ "action": "claim" })).await.ok();
     assert_eq!(dana.get(&path).await.ok()["claimedBy"], json!(noa.id));
+    // 15 seconds later.
+    let passes = "update jobs set run_at = now() where work ->> 'kind' = 'release_claims'";
+    sqlx::query(passes).execute(&one.database.pool).await.expect("time passes");
+    is_free(&dana, &path).await;
+    assert_eq!(waiting().await, 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tests::app::{Answer, SignedIn, TestApp};
 
 use super::refused;
+use super::registration::meanwhile;
 
 /// A token of a provider, as wanted.
 async fn minted(app: &TestApp, provider: &str, wanted: &Value) -> Value {
@@ -14,8 +15,11 @@ async fn minted(app: &TestApp, provider: &str, wanted: &Value) -> Value {
 }
 
 async fn google(app: &TestApp, wanted: &Value) -> Answer {
-    let token = minted(app, "google", wanted).await;
-    sign_in(app, &json!({ "provider": "google", "idToken": token["idToken"] })).await
+    sign_in(app, &body_of(app, wanted).await).await
+}
+
+async fn body_of(app: &TestApp, wanted: &Value) -> Value {
+    json!({ "provider": "google", "idToken": minted(app, "google", wanted).await["idToken"] })
 }
 
 async fn sign_in(app: &TestApp, body: &Value) -> Answer {
@@ -101,6 +105,79 @@ async fn an_account_with_the_address_is_not_taken_over_but_linked_by_its_owner()
     let bob = app.account("bob").await;
     refused(&bob.post("/api/auth/social", &body).await, 409, "social_taken");
     assert_eq!(google(&app, &hers).await.ok()["user"]["id"], json!(ana.id));
+}
+
+#[tokio::test]
+async fn who_only_named_an_address_stands_not_in_its_owners_way() {
+    let app = TestApp::start().await;
+    // Three ways to name somebody else's address: to register with it, to change to it, to give it to an employee.
+    let address = "dana@gmail.example";
+    app.registers("mallory", address).await.ok();
+    let code = app.code_mailed(address, 1).await;
+    let (mallory, eve) = (app.sign_in("mallory", "correct horse").await, app.account("eve").await);
+    let own = format!("/api/users/{}", eve.id);
+    assert_eq!(eve.put(&own, &json!({ "email": address })).await.ok()["emailVerified"], false);
+    let dummy = json!({ "username": "dummy", "password": "correct horse", "email": address, "displayName": "Dummy" });
+    eve.post("/api/employees", &dummy).await.ok();
+    let noa = app.employee(&eve, "noa", &[]).await;
+    eve.put(&format!("/api/employees/{}", noa.id), &json!({ "email": address })).await.ok();
+    // And a name that looks like it.
+    app.registers(address, "mallory@example.com").await.ok();
+
+    let first = google(&app, &dana()).await;
+    let session = cookie(&first);
+    let user = first.ok()["user"].clone();
+    assert_eq!((&user["email"], &user["emailVerified"]), (&json!("Dana@gmail.example"), &json!(true)));
+    assert_eq!(user["username"], json!(format!("google-{}", user["id"].as_str().expect("an id"))));
+    let flows = app.call(Method::GET, "/api/flows", None, &[("cookie", &session)]).await;
+    assert_eq!(flows.ok(), json!([]));
+    assert_eq!(google(&app, &dana()).await.ok()["user"], user);
+
+    // Nobody else proves it any more, not even with the code that came to its mailbox before.
+    refused(&app.verifies("email", address, &code).await, 400, "code_invalid");
+    meanwhile(&app, "update verification_asks set asked_at = asked_at - interval '61 seconds'").await;
+    let again = json!({ "channel": "email", "address": address });
+    for squatter in [&mallory, &eve, &noa] {
+        squatter.post("/api/auth/send-verification", &again).await.ok();
+        meanwhile(&app, "delete from verification_asks").await;
+    }
+    let codes: i64 = sqlx::query_scalar("select count(*) from verification_codes where address = $1")
+        .bind(address)
+        .fetch_one(&app.database.pool)
+        .await
+        .expect("a count");
+    assert_eq!(codes, 0);
+    // What they have is theirs: an account that never proved anything lapses, others go on.
+    refused(&mallory.get("/api/flows").await, 403, "email_unverified");
+    refused(
+        &mallory.post("/api/auth/social", &body_of(&app, &json!({ "sub": "666" })).await).await,
+        403,
+        "email_unverified",
+    );
+    eve.get("/api/flows").await.ok();
+    assert_eq!(eve.get(&own).await.ok()["emailVerified"], false);
+    meanwhile(&app, "update users set created_at = created_at - interval '8 days' where must_verify").await;
+    infrastructure::retention::sweep(&app.database.pool).await.expect("a sweep");
+    let login = json!({ "username": "mallory", "password": "correct horse" });
+    refused(&app.call(Method::POST, "/api/auth/login", Some(&login), &[]).await, 401, "unauthorized");
+    assert_eq!(google(&app, &dana()).await.ok()["user"], user);
+}
+
+#[tokio::test]
+async fn the_address_of_an_account_that_was_deleted_is_free_again() {
+    let app = TestApp::start().await;
+    let first = google(&app, &dana()).await.ok()["user"].clone();
+    let path = format!("/api/users/{}", first["id"].as_str().expect("an id"));
+    app.admin().await.delete(&path).await.ok();
+    let second = google(&app, &dana()).await.ok()["user"].clone();
+    assert_ne!(second["id"], first["id"]);
+    app.admin().await.delete(&format!("/api/users/{}", second["id"].as_str().expect("an id"))).await.ok();
+    // She registers anew, and proves it anew.
+    app.registers("dana", "dana@gmail.example").await.ok();
+    let code = app.code_mailed("dana@gmail.example", 1).await;
+    app.verifies("email", "dana@gmail.example", &code).await.ok();
+    app.sign_in("dana", "correct horse").await.get("/api/flows").await.ok();
+    refused(&google(&app, &dana()).await, 409, "account_exists");
 }
 
 #[tokio::test]

@@ -178,8 +178,9 @@ impl EmployeesApi {
 
     /// Remove an employee
     ///
-    /// Ends every session of theirs, and frees their username. What they did, claimed and were given stays, with
-    /// their id. Nobody removes themselves (409), or somebody above them (403).
+    /// Ends every session of theirs, and frees their username. Conversations they had claimed are released within
+    /// moments: others may claim them, and flows answer there again. What they did and were given stays, with their
+    /// id. Nobody removes themselves (409), or somebody above them (403).
     #[oai(path = "/:id", method = "delete", operation_id = "deleteEmployee")]
     async fn delete(
         &self,

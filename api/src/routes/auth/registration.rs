@@ -68,8 +68,7 @@ impl Registrations {
     /// Makes an account of one's own, and sends a code to its e-mail address. Until `POST /api/auth/verify-code` has taken
     /// the code, the account may sign in, read itself and sign out; everything else is 403 `email_unverified`. What is
     /// not verified within 7 days is deleted. A taken username is a conflict. A taken e-mail address is told to
-    /// its owner alone, by a letter to it: the answer here is the same. At most 10 attempts in 15 minutes from one
-    /// address, and one code a minute for one e-mail address.
+    /// its owner alone, by a letter to it: the answer here is the same. One code a minute for one e-mail address (429).
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(
         &self,

@@ -73,9 +73,10 @@ impl SocialApi {
     ///
     /// Checks the provider's token against its keys, or asks the provider about it, and signs the person in. The first
     /// time makes an account of their own, for which the provider must vouch for an e-mail address. Somebody is known
-    /// by the provider's id of them alone: when another account has the address, the answer is 409 `account_exists`,
-    /// and whoever signs in to that account and asks again links the two. At most 10 attempts in 15 minutes from one
-    /// address; 503 when the provider does not answer.
+    /// by the provider's id of them alone: when another account has verified the address, the answer is 409
+    /// `account_exists`, and whoever signs in to that account and asks again links the two. An account that only named
+    /// the address stands in nobody's way, and can verify it no more; nor does it link anything before it has verified
+    /// its own (403 `email_unverified`). 503 when the provider does not answer.
     #[oai(path = "/", method = "post", operation_id = "socialLogin")]
     async fn sign_in(
         &self,

@@ -102,8 +102,7 @@ impl Verifications {
     /// a phone that is new to them; without a session the code goes to whoever gave the address and has not
     /// verified it. Codes by WhatsApp go out in the authentication template of the account's primary line, else of the
     /// first administrator's, and only to those whose e-mail is verified. One code a minute and 5 an hour for one address
-    /// (429), and at most 10 attempts in 15 minutes from one network address. 503 `email_not_configured` or
-    /// `phone_not_configured` when nothing can be sent.
+    /// (429). 503 `email_not_configured` or `phone_not_configured` when nothing can be sent.
     #[oai(path = "/send-verification", method = "post", operation_id = "sendVerification")]
     async fn send(
         &self,
