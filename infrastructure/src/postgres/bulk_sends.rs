@@ -35,7 +35,7 @@ update bulk_recipients r set state = 3, reason = 'already_sent'
  where r.bulk_send_id = $1 and r.number between $4 and $5 and r.state = 0
    and exists (select from conversation_view c
                  join message_view m on m.tenant_id = c.tenant_id and m.conversation_id = c.key
-                where c.tenant_id = $2 and c.phone = r.phone and m.wanted_at > $6 and not m.failed
+                where c.tenant_id = $2 and c.phone = r.phone and m.wanted_at > to_char(now() at time zone 'utc' - interval '24 hours', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') and not m.failed
                   and m.body ->> 'type' = 'template' and m.body ->> 'text' = any($3))";
 
 const OPTED_OUT: &str = "
@@ -169,9 +169,8 @@ impl PgBulkSends {
         if plan.force_send {
             return Ok(());
         }
-        let day_ago = application::time::Stamp(chrono::Utc::now() - chrono::TimeDelta::hours(24)).to_string();
         let already = sqlx::query(ALREADY_SENT).bind(id.0).bind(tenant.0).bind(templates);
-        already.bind(first).bind(last).bind(day_ago).execute(&self.pool).await.map(drop)
+        already.bind(first).bind(last).execute(&self.pool).await.map(drop)
     }
 }
 
