@@ -30,13 +30,13 @@ pub struct PgBulkSends {
 }
 
 /// Who got one of these templates within a day, whatever became of it but for those that failed.
-const ALREADY_SENT: &str = "
+const ALREADY_SENT: &str = r#"
 update bulk_recipients r set state = 3, reason = 'already_sent'
  where r.bulk_send_id = $1 and r.number between $4 and $5 and r.state = 0
    and exists (select from conversation_view c
                  join message_view m on m.tenant_id = c.tenant_id and m.conversation_id = c.key
                 where c.tenant_id = $2 and c.phone = r.phone and m.wanted_at > to_char(now() at time zone 'utc' - interval '24 hours', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') and not m.failed
-                  and m.body ->> 'type' = 'template' and m.body ->> 'text' = any($3))";
+                  and m.body ->> 'type' = 'template' and m.body ->> 'text' = any($3))"#;
 
 const OPTED_OUT: &str = "
 update bulk_recipients r set state = 3, reason = 'opted_out'
