@@ -17,6 +17,8 @@ pub enum Unsendable {
     Category { category: Category },
     /// Somebody took the approval to work with it back.
     WorkNotApproved,
+    /// Somebody here lets it rest.
+    PausedHere,
     /// Meta refused it for this recipient before, with this code.
     RefusedBefore { code: i64 },
 }
@@ -30,13 +32,14 @@ impl std::fmt::Display for Unsendable {
                 write!(f, "Meta moved it to {category}, which nobody agreed to")
             }
             Self::WorkNotApproved => f.write_str("its work approval was taken back"),
+            Self::PausedHere => f.write_str("somebody here paused it"),
             Self::RefusedBefore { code } => write!(f, "it was refused with {code} before"),
         }
     }
 }
 
-/// Whether a template may be sent: Meta approved it, its category is one somebody agreed to, and nobody took the
-/// approval to work with it back.
+/// Whether a template may be sent: Meta approved it, its category is one somebody agreed to, nobody took the approval
+/// to work with it back, and nobody here lets it rest.
 ///
 /// # Errors
 /// The first of these that does not hold.
@@ -50,6 +53,9 @@ pub fn sendable(template: &Template) -> Result<&KnownTemplate, Unsendable> {
     }
     if !known.is_work_approved {
         return Err(Unsendable::WorkNotApproved);
+    }
+    if known.own_pause.is_some() {
+        return Err(Unsendable::PausedHere);
     }
     Ok(known)
 }
