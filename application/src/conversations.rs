@@ -2,6 +2,7 @@
 
 pub mod inbound;
 pub mod message_view;
+pub mod outbound_status;
 pub mod ports;
 pub mod runs;
 pub mod triggers;

@@ -20,6 +20,7 @@ mod languages;
 mod leads;
 mod limits;
 mod lines;
+mod outbound_status;
 mod registration;
 mod sessions;
 mod social;

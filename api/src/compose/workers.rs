@@ -25,6 +25,7 @@ use infrastructure::post::SealedPost;
 use infrastructure::retention;
 use infrastructure::security::rotation;
 use infrastructure::security::secret_box::SecretBox;
+use infrastructure::template_batches;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -111,6 +112,7 @@ pub async fn start(
             pokes: Arc::clone(&adapters.pokes),
         });
         tasks.spawn(jobs.run(stop.clone()));
+        tasks.spawn(template_batches::run(Arc::clone(&adapters.app.template_care.batches), stop.clone()));
     }
     tasks.close();
     Ok(tasks)

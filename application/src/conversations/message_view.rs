@@ -71,6 +71,9 @@ pub struct MessageView {
     pub provider_message_id: Option<String>,
     /// `customer`, `flow`, `user` or `system`.
     pub author: String,
+    /// The person who wrote it.
+    #[serde(default)]
+    pub user_id: Option<Uuid>,
     /// The run that wrote it.
     pub run_id: Option<Uuid>,
     /// When it came in or was queued.
@@ -141,9 +144,10 @@ impl Document for MessageView {
                 self.provider_message_id = Some(message.provider_message_id.clone()).filter(|id| !id.is_empty());
                 self.at = Stamp(message.sent_at);
             }
-            ConversationEvent::MessageQueued { message_id, author, run_id, content, at, .. } => {
+            ConversationEvent::MessageQueued { message_id, author, user_id, run_id, content, at, .. } => {
                 self.begin(recorded, message_id.0, *author);
                 self.show(content);
+                self.user_id = user_id.map(|user| user.0);
                 self.run_id = run_id.map(|run| run.0);
                 self.at = Stamp(*at);
                 self.reach(DeliveryStatus::Queued, Stamp(*at));

@@ -42,6 +42,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128150000 "incidents",
     20261128150100 "queue_log",
     20261128150200 "view_message_delivery",
+    20261128170000 "template_batches",
+    20261128170100 "template_snapshots",
+    20261128170200 "view_message_template",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
