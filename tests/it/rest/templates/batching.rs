@@ -131,6 +131,20 @@ async fn what_was_not_submitted_can_be_cancelled() {
 }
 
 #[tokio::test]
+async fn a_deleted_accounts_job_submits_nothing_more() {
+    let app = TestApp::start().await;
+    let dana = app.account("dana").await;
+    dana.has_line().await;
+    let job = starts(&dana, &batch(&[hebrew("first"), hebrew("second")], 3_600_000)).await;
+    eventually("the first item", async || (dana.get(&job).await.ok()["okCount"] == 1).then_some(())).await;
+    app.admin().await.delete(&format!("/api/users/{}", dana.id)).await.ok();
+    let jobs = "select array_agg(i.state order by i.n) || b.status || (b.finished_at is not null)::text
+                  from template_batches b join template_batch_items i on i.batch_id = b.id group by b.id";
+    let jobs: Vec<String> = sqlx::query_scalar(jobs).fetch_one(&app.database.pool).await.expect("a job");
+    assert_eq!(jobs, ["submitted", "cancelled", "cancelled", "true"]);
+}
+
+#[tokio::test]
 async fn metas_allowance_is_waited_for() {
     let app = TestApp::start().await;
     let dana = app.account("dana").await;
@@ -153,39 +167,73 @@ async fn metas_allowance_is_waited_for() {
     assert_eq!((states(&done), &done["waitingFor"]), (vec!["submitted", "submitted"], &Value::Null), "{done}");
 }
 
+/// What is left of a process that was killed after Meta took its second submission of four, and before anybody here
+/// knew.
+struct Killed {
+    meta: TestApp,
+    detour: Detour,
+    app: TestApp,
+    dana: SignedIn,
+    job: String,
+}
+
+impl Killed {
+    async fn in_the_middle() -> Self {
+        let meta = TestApp::start().await;
+        let detour = Detour::to(&format!("{}/sandbox/graph", meta.base)).await;
+        let options = |roles: &str| Options {
+            meta_graph_url: Some(detour.url.clone()),
+            roles: Some(roles.to_owned()),
+            ..Options::default()
+        };
+        // It takes the job in, and does nothing of it.
+        let seed = TestApp::start_with(options("api,projector"), RateLimits::lifted()).await;
+        let dana = seed.account("dana").await;
+        dana.has_line().await;
+        let items: Vec<Value> = (0..4).map(|n| hebrew(&format!("killed_{n}"))).collect();
+        let job = starts(&dana, &batch(&items, 0)).await;
+        let database = seed.stop().await;
+        detour.loses_answers_from(2);
+        let process = Child::start(&database, &detour.url).await;
+        eventually("a submission nobody hears of", async || (detour.lost() == 1).then_some(())).await;
+        drop(process);
+        detour.is_mended();
+        let app = TestApp::on(database, options("api,worker,projector"), RateLimits::lifted()).await;
+        let dana = app.sign_in("dana", "correct horse").await;
+        Self { meta, detour, app, dana, job }
+    }
+
+    /// The lease of the dead is a matter of minutes.
+    async fn lease_runs_out(&self) {
+        let over = "update template_batches set locked_until = now() - interval '1 second'";
+        sqlx::query(over).execute(&self.app.database.pool).await.expect("an update");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_goes_on_after_a_kill_in_its_middle_and_submits_nothing_twice() {
-    let meta = TestApp::start().await;
-    let detour = Detour::to(&format!("{}/sandbox/graph", meta.base)).await;
-    let options = |roles: &str| Options {
-        meta_graph_url: Some(detour.url.clone()),
-        roles: Some(roles.to_owned()),
-        ..Options::default()
-    };
-    // It takes the job in, and does nothing of it.
-    let seed = TestApp::start_with(options("api,projector"), RateLimits::lifted()).await;
-    let dana = seed.account("dana").await;
-    dana.has_line().await;
-    let items: Vec<Value> = (0..4).map(|n| hebrew(&format!("killed_{n}"))).collect();
-    let job = starts(&dana, &batch(&items, 0)).await;
-    let database = seed.stop().await;
-
-    detour.loses_answers_from(2);
-    let process = Child::start(&database, &detour.url).await;
-    eventually("a submission nobody hears of", async || (detour.lost() == 1).then_some(())).await;
-    // kill -9, after Meta took the second one and before anybody here knew.
-    drop(process);
-    detour.is_mended();
-    // The lease of the dead is a matter of minutes.
-    let over = "update template_batches set locked_until = now() - interval '1 second'";
-    sqlx::query(over).execute(&database.pool).await.expect("an update");
-    let app = TestApp::on(database, options("api,worker,projector"), RateLimits::lifted()).await;
-    let dana = app.sign_in("dana", "correct horse").await;
-    let done = is(&dana, &job, "completed").await;
+    let killed = Killed::in_the_middle().await;
+    killed.lease_runs_out().await;
+    let done = is(&killed.dana, &killed.job, "completed").await;
     assert_eq!(states(&done), ["submitted"; 4], "{done}");
     let attempts: Vec<&Value> = done["items"].as_array().expect("items").iter().map(|it| &it["attempts"]).collect();
     assert_eq!(json!(attempts), json!([1, 2, 1, 1]));
-    assert_eq!(detour.submissions(), 4, "each was submitted once");
-    assert_eq!(meta.at_meta().await["templates"].as_array().map(Vec::len), Some(4));
+    assert_eq!(killed.detour.submissions(), 4, "each was submitted once");
+    assert_eq!(killed.meta.at_meta().await["templates"].as_array().map(Vec::len), Some(4));
+    let app = &killed.app;
     assert_eq!((app.events("template.submitted").await, app.events("template.refused").await), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_stopped_after_a_kill_finds_out_what_was_on_its_way() {
+    let killed = Killed::in_the_middle().await;
+    let stopped = killed.dana.delete(&killed.job).await.ok();
+    assert_eq!(
+        (states(&stopped), &stopped["finishedAt"]),
+        (vec!["submitted", "submitting", "cancelled", "cancelled"], &Value::Null)
+    );
+    killed.lease_runs_out().await;
+    let done = is(&killed.dana, &killed.job, "cancelled").await;
+    assert_eq!(states(&done), ["submitted", "submitted", "cancelled", "cancelled"], "{done}");
+    assert_eq!(killed.detour.submissions(), 2);
 }
