@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(reasons("Hi there", &"x".repeat(1_025)), ["has at most 1024 characters"]);
         let named = "Hello {{name}}, your order {{order_id}} is ready.";
         assert!(
-            source_problems(named).is_empty() && reasons(named, "Dear {{name}}, {{order_id}} is ready now.").len() == 0
+            source_problems(named).is_empty() && reasons(named, "Dear {{name}}, {{order_id}} is ready now.").is_empty()
         );
         assert_eq!(source_problems("Hello {{1")[0].field.as_deref(), Some("sourceBody"));
     }
