@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use application::audit::Proofs;
 use application::audit::entries::Entries;
+use application::bulk::BulkSends;
 use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
@@ -70,6 +71,8 @@ pub struct App {
     pub template_care: TemplateCare,
     /// What became of messages, for those who had them sent.
     pub outbound_status: OutboundStatuses,
+    /// Bulk sends.
+    pub bulk_sends: Arc<BulkSends>,
     /// What happened.
     pub history: History,
     /// How things stood.

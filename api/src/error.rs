@@ -121,6 +121,7 @@ impl From<AppError> for ApiError {
                 refusal.body.window_open = Some(false);
                 refusal
             }
+            AppError::TemplateUnknown => Self::invalid("template_unknown", message),
             AppError::Unverified => Self::forbidden("email_unverified", message),
             AppError::CodeInvalid => Self::invalid("code_invalid", message),
             AppError::Limited { wait_sec, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)

@@ -57,7 +57,7 @@ pub type Operations = (
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
-    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
+    (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
     (
         templates::check_sent::CheckSentApi,
         templates::controlled_batch::ControlledBatchApi,
@@ -96,7 +96,7 @@ pub const fn operations() -> Operations {
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
-        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi),
+        (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
         (
             templates::check_sent::CheckSentApi,
             templates::controlled_batch::ControlledBatchApi,

@@ -9,6 +9,7 @@ use domain::shared::content::OutboundContent;
 use domain::shared::delivery::DeliveryStatus;
 use domain::shared::ids::TenantId;
 use domain::shared::inbound::InboundMessage;
+use domain::shared::phone::Phone;
 use domain::shared::provider_error::ProviderError;
 use serde_json::Value;
 
@@ -126,6 +127,17 @@ pub enum InboundItem {
         from: Address,
         /// How it is known now.
         to: Address,
+    },
+    /// A customer wants the business's marketing, or does not any more.
+    Preference {
+        /// The line that told us.
+        phone_number_id: String,
+        /// The customer.
+        phone: Phone,
+        /// Whether they do.
+        wants_marketing: bool,
+        /// Since when, by the channel's clock.
+        at: DateTime<Utc>,
     },
     /// News of a template.
     Template(TemplateNews),

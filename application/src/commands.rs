@@ -170,6 +170,18 @@ pub trait Commands<A: Aggregate>: Send + Sync {
         along: Along,
     ) -> Result<Reached, CommandError<A::Error>>;
 
+    /// As [`Commands::run`], with the events it led to: for callers who have to know what was decided.
+    ///
+    /// # Errors
+    /// As [`Commands::run`].
+    async fn tell(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: A::Command,
+        along: Along,
+    ) -> Result<(Reached, Vec<A::Event>), CommandError<A::Error>>;
+
     /// The aggregate as it stands.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 //! without its effect, and never has it twice.
 
 use chrono::{DateTime, Utc};
-use domain::conversation::Conversation;
 use domain::conversation::event::{Author, ConversationEvent};
+use domain::conversation::{Conversation, Outbound};
 use domain::decide::Decide;
 use domain::flow::Flow;
 use domain::flow::run::LeadChange;
@@ -13,10 +13,14 @@ use domain::shared::channel::Address;
 use domain::shared::content::OutboundContent;
 use domain::shared::ids::{ConversationId, MessageId, RunId, StreamId, TemplateGroupId};
 use domain::shared::phone::Phone;
+use domain::shared::provider_error::{ErrorClass, ProviderError};
 use domain::template::Template;
 use domain::template::event::TemplateEvent;
 use domain::template_group::{Member, TemplateGroup};
 use serde::{Deserialize, Serialize};
+
+/// The customer takes no marketing messages of the business (Meta, support/error-codes).
+const NO_MARKETING: i64 = 131_050;
 
 /// A message for the outbox.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +51,10 @@ pub enum Work {
     UpdateLead { phone: Phone, name: Option<String>, change: LeadChange },
     /// Take a template into the group it was submitted for.
     JoinGroup { group: TemplateGroupId, create_as: Option<String>, member: Member },
+    /// Answer the refusal of a message's template.
+    AnswerRefusal { conversation: ConversationId, message_id: MessageId, retry: u32, error: ProviderError },
+    /// Remember that somebody wants no marketing.
+    OptOut { phone: Phone, at: DateTime<Utc> },
     /// Deliver a letter, which is sealed: it holds a code and an address.
     Letter { sealed: String },
 }
@@ -107,27 +115,38 @@ impl Reacts for Conversation {
     fn effect(stream: &StreamId, state: &Self, event: &ConversationEvent) -> Option<Effect> {
         let conversation = ConversationId(stream.id);
         match event {
-            ConversationEvent::MessageQueued { message_id, author, content, line, to, .. } => {
+            ConversationEvent::MessageQueued { message_id, author, bulk_send_id, content, line, to, .. } => {
                 Some(Effect::Send(Box::new(Dispatch {
                     lane: conversation,
                     bucket: line.clone(),
                     message_id: *message_id,
                     retry: 0,
-                    priority: i16::from(*author == Author::System),
+                    priority: i16::from(bulk_send_id.is_some() || *author == Author::System),
                     recipient: to.clone(),
                     content: content.clone(),
                 })))
             }
-            ConversationEvent::MessageRetried { message_id, retry, content, line, to, .. } => {
+            ConversationEvent::MessageRetried { message_id, retry, by, content, line, to, .. } => {
+                let is_bulk = by.is_none() && sent(state, *message_id).is_some_and(|message| message.is_bulk);
                 Some(Effect::Send(Box::new(Dispatch {
                     lane: conversation,
                     bucket: line.clone(),
                     message_id: *message_id,
                     retry: *retry,
-                    priority: 0,
+                    priority: i16::from(is_bulk),
                     recipient: to.clone(),
                     content: content.clone(),
                 })))
+            }
+            ConversationEvent::MessageFailed { message_id, error, at } if error.class == ErrorClass::Template => {
+                let retry = sent(state, *message_id).filter(|message| message.template_refused)?.retry;
+                let (message_id, error) = (*message_id, ProviderError { details: None, ..error.clone() });
+                let work = Work::AnswerRefusal { conversation, message_id, retry, error };
+                Some(Effect::Later { work, run_at: *at, key: None })
+            }
+            ConversationEvent::MessageFailed { error, at, .. } if error.code == NO_MARKETING => {
+                let work = Work::OptOut { phone: state.begun().ok()?.address.phone.clone()?, at: *at };
+                Some(Effect::Later { work, run_at: *at, key: None })
             }
             ConversationEvent::FlowRunWaiting { run_id, step, resume_at, .. } => Some(Effect::Later {
                 work: Work::Timer { conversation, run_id: *run_id, step: *step },
@@ -148,6 +167,7 @@ impl Reacts for Conversation {
             | ConversationEvent::ContactChanged { .. }
             | ConversationEvent::MessageReceived { .. }
             | ConversationEvent::MessageHeldBack { .. }
+            | ConversationEvent::TemplateChosen { .. }
             | ConversationEvent::MessageSent { .. }
             | ConversationEvent::MessageDelivered { .. }
             | ConversationEvent::MessageRead { .. }
@@ -164,4 +184,8 @@ impl Reacts for Conversation {
             | ConversationEvent::ContactErased { .. } => None,
         }
     }
+}
+
+fn sent(conversation: &Conversation, message: MessageId) -> Option<&Outbound> {
+    conversation.begun().ok()?.outbound.iter().find(|it| it.id == message)
 }

@@ -47,6 +47,9 @@ pub enum AppError {
     /// Nothing but a template may be sent.
     #[error("the 24-hour window is closed: only an approved template can be sent")]
     WindowClosed,
+    /// There is no such template, or group of them.
+    #[error("there is no such template or template group")]
+    TemplateUnknown,
     /// Who asks has to verify their e-mail address first.
     #[error("verify your e-mail address first: send the code you got to /api/auth/verify-code")]
     Unverified,
@@ -212,7 +215,8 @@ impl From<ConversationError> for AppError {
             ConversationError::MessageForgotten => Self::conflict("message_forgotten", &error),
             ConversationError::MessageNotFailed(_) => Self::conflict("message_not_failed", &error),
             ConversationError::MessageRetriedMeanwhile => Self::conflict("message_retried", &error),
-            ConversationError::GraphNeeded { .. } => Self::internal(error),
+            ConversationError::TemplateUnavailable(_) => Self::conflict("template_unavailable", &error),
+            ConversationError::GraphNeeded { .. } | ConversationError::TemplateNeeded(_) => Self::internal(error),
         }
     }
 }

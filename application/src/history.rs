@@ -64,12 +64,6 @@ fn as_text<S: Serializer>(position: &Position, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(position)
 }
 
-impl HistoryEntry {
-    fn place(&self) -> Place {
-        Place { position: self.position, sequence: self.sequence }
-    }
-}
-
 /// Whose history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -146,11 +140,16 @@ pub struct Span {
     pub until: Option<Place>,
 }
 
+/// Opens events as they lie in the log. It takes a processor's time and nothing else: where it is done is for those
+/// to say who read on meanwhile.
+pub type Opening = Box<dyn FnOnce() -> AppResult<Vec<HistoryEntry>> + Send>;
+
 /// Events as a reader found them.
-#[derive(Debug)]
 pub struct Batch {
     /// The events.
-    pub entries: Vec<HistoryEntry>,
+    pub entries: Opening,
+    /// The last one's place; `None` when there are no events.
+    pub last: Option<Place>,
     /// Whether there are more in the span.
     pub more: bool,
 }
@@ -183,11 +182,11 @@ impl History {
     ) -> AppResult<Page<HistoryEntry>> {
         let span = Span { after: page.after.as_ref().map(Place::of).transpose()?, until: None };
         let batch = self.reader.read(scope, filter, span, page.limit).await?;
-        if batch.entries.is_empty() {
+        if batch.last.is_none() {
             self.end(scope).await?;
         }
-        let last = batch.entries.last().filter(|_| batch.more).map(|last| last.place().cursor());
-        Ok(Page { rows: batch.entries, next: last, total: None })
+        let next = batch.last.filter(|_| batch.more).map(|last| last.cursor());
+        Ok(Page { rows: (batch.entries)()?, next, total: None })
     }
 
     /// All of it from the cursor on, as it is when the walk begins.
@@ -221,16 +220,16 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// The next events; `None` at the end.
+    /// The next events, to be opened; `None` at the end.
     ///
     /// # Errors
     /// They cannot be read; the walk may be tried again from here.
-    pub async fn next(&mut self) -> AppResult<Option<Vec<HistoryEntry>>> {
+    pub async fn next(&mut self) -> AppResult<Option<Opening>> {
         if !self.more {
             return Ok(None);
         }
         let batch = self.reader.read(&self.scope, &self.filter, self.span, WALK_PAGE).await?;
-        self.span.after = batch.entries.last().map(HistoryEntry::place).or(self.span.after);
+        self.span.after = batch.last.or(self.span.after);
         self.more = batch.more;
         Ok(Some(batch.entries))
     }

@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod audit;
+pub mod bulk;
 pub mod channels;
 pub mod commands;
 pub mod contacts;

@@ -10,6 +10,7 @@ use domain::flow::Flow;
 use domain::lead::Lead;
 use domain::shared::ids::{ConversationId, FlowId, StreamId};
 use domain::shared::phone::Phone;
+use domain::template::Template;
 
 use crate::actor::Session;
 use crate::conversations::Details;
@@ -21,6 +22,9 @@ use crate::history::at::At;
 use crate::leads::views::LeadView;
 use crate::log::{Document, Documents, Recorded};
 use crate::page::{Cursor, Page, PageRequest};
+use crate::templates::named::TemplateName;
+use crate::templates::ports::TemplateReader;
+use crate::templates::views::TemplateView;
 use crate::time::Clock;
 
 /// Replays streams.
@@ -41,6 +45,10 @@ pub struct TimeTravel {
     pub flows: Arc<dyn Past<Flow>>,
     /// Leads.
     pub leads: Arc<dyn Past<Lead>>,
+    /// Templates.
+    pub templates: Arc<dyn Past<Template>>,
+    /// Which templates ever had a name.
+    pub template_names: Arc<dyn TemplateReader>,
     /// Now: nothing is known of later.
     pub clock: Arc<dyn Clock>,
 }
@@ -93,6 +101,19 @@ impl TimeTravel {
         let lead: Option<LeadView> = one(&*self.leads, &stream, at).await?;
         // What is left of an erased lead is nobody's.
         lead.filter(|lead| lead.phone.is_some()).ok_or(AppError::NotFound("lead"))
+    }
+
+    /// A template. Which one is meant is told by those that were there then.
+    ///
+    /// # Errors
+    /// None had begun that is meant, or several are.
+    pub async fn template(&self, session: &Session, wanted: &TemplateName, at: &At) -> AppResult<TemplateView> {
+        let known = self.template_names.named(session.tenant, &[&wanted.name]).await?;
+        let mut then = Vec::new();
+        for id in known.iter().filter_map(|it| it.known()).map(|it| it.id) {
+            then.extend(one(&*self.templates, &StreamId::new(session.tenant, id.0), at).await?);
+        }
+        wanted.only(then)
     }
 }
 

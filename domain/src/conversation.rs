@@ -13,6 +13,7 @@ pub mod handling;
 pub mod personal;
 pub mod receive;
 pub mod retry;
+pub mod template_choice;
 pub mod what_if;
 
 #[cfg(test)]
@@ -27,13 +28,17 @@ use crate::conversation::event::{Author, ConversationEvent};
 use crate::decide::aggregate;
 use crate::flow::run::Run;
 use crate::shared::channel::{Address, Channel};
-use crate::shared::content::OutboundContent;
+use crate::shared::content::{OutboundContent, TemplateContent};
 use crate::shared::delivery::DeliveryStatus;
 use crate::shared::ids::{ContactId, ConversationId, MessageId, TenantId, UserId};
+use crate::shared::provider_error::{ErrorClass, ProviderError};
 use crate::shared::service_window;
+use crate::template_group::Member;
 
 /// How many outbound messages the state remembers the status of; news of older ones is told by the log alone.
 const REMEMBERED_MESSAGES_MAX: usize = 256;
+/// What the id of a bulk send's message is derived by: it is known before the message is.
+pub const BULK_MESSAGE: &str = "bulk";
 /// Identical messages to one contact …
 pub const LOOP_MESSAGES: usize = 20;
 /// … inside this time park the run.
@@ -54,6 +59,38 @@ pub struct Outbound {
     /// Whether the channel called it failed after it had arrived.
     #[serde(default)]
     pub failed_late: bool,
+    /// Whether it is one of many, which yield to conversations.
+    #[serde(default)]
+    pub is_bulk: bool,
+    /// The template it goes with.
+    #[serde(default)]
+    pub template: Option<Box<TemplateContent>>,
+    /// Templates the channel refused for it, with its codes.
+    #[serde(default)]
+    pub refusals: Vec<(Member, i64)>,
+    /// Whether the last try failed for its template.
+    #[serde(default)]
+    pub template_refused: bool,
+}
+
+impl Outbound {
+    fn queued(id: MessageId, retry: u32, is_bulk: bool, content: OutboundContent) -> Self {
+        let template = match content {
+            OutboundContent::Template(template) => Some(Box::new(template)),
+            _ => None,
+        };
+        Self {
+            id,
+            status: DeliveryStatus::Queued,
+            identified: false,
+            retry,
+            failed_late: false,
+            is_bulk,
+            template,
+            refusals: Vec::new(),
+            template_refused: false,
+        }
+    }
 }
 
 /// A conversation that has begun.
@@ -147,6 +184,7 @@ impl Begun {
         match event {
             ConversationEvent::Started { .. }
             | ConversationEvent::MessageHeldBack { .. }
+            | ConversationEvent::TemplateChosen { .. }
             | ConversationEvent::HandoffRequested { .. } => {}
             ConversationEvent::ContactChanged { address, name, .. } => {
                 self.address = self.address.merged(&address);
@@ -157,8 +195,8 @@ impl Begun {
                     self.last_customer_message_at = self.last_customer_message_at.max(Some(message.sent_at.min(at)));
                 }
             }
-            ConversationEvent::MessageQueued { message_id, author, content, at, .. } => {
-                self.remember(message_id, author, &content, at);
+            ConversationEvent::MessageQueued { message_id, author, content, bulk_send_id, at, .. } => {
+                self.remember(message_id, author, content, bulk_send_id.is_some(), at);
             }
             ConversationEvent::MessageSent { message_id, .. } => {
                 self.advance(message_id, DeliveryStatus::Sent);
@@ -170,13 +208,15 @@ impl Begun {
                 self.advance(message_id, DeliveryStatus::Delivered)
             }
             ConversationEvent::MessageRead { message_id, .. } => self.advance(message_id, DeliveryStatus::Read),
-            ConversationEvent::MessageFailed { message_id, .. } => self.advance(message_id, DeliveryStatus::Failed),
+            ConversationEvent::MessageFailed { message_id, error, .. } => self.fail(message_id, &error),
             ConversationEvent::MessageFailedLate { message_id, .. } => {
                 if let Some(message) = self.outbound.iter_mut().find(|it| it.id == message_id) {
                     message.failed_late = true;
                 }
             }
-            ConversationEvent::MessageRetried { message_id, retry, .. } => self.begin_again(message_id, retry),
+            ConversationEvent::MessageRetried { message_id, retry, content, .. } => {
+                self.begin_again(message_id, retry, content);
+            }
             event @ (ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunWaiting { .. }
@@ -199,28 +239,33 @@ impl Begun {
         self.version += 1;
     }
 
-    fn remember(&mut self, id: MessageId, author: Author, content: &OutboundContent, at: DateTime<Utc>) {
+    fn remember(&mut self, id: MessageId, author: Author, content: OutboundContent, is_bulk: bool, at: DateTime<Utc>) {
         if self.outbound.len() >= REMEMBERED_MESSAGES_MAX {
             self.outbound.remove(0);
         }
-        self.outbound.push(Outbound {
-            id,
-            status: DeliveryStatus::Queued,
-            identified: false,
-            retry: 0,
-            failed_late: false,
-        });
         if author == Author::Flow {
             self.said.retain(|(_, said_at)| at - *said_at < LOOP_WINDOW);
-            self.said.push((fingerprint(content), at));
+            self.said.push((fingerprint(&content), at));
             self.run_message = Some(id);
         }
+        self.outbound.push(Outbound::queued(id, 0, is_bulk, content));
     }
 
     /// A new try begins where the first began; what the channel called the one before says nothing of it.
-    fn begin_again(&mut self, id: MessageId, retry: u32) {
+    fn begin_again(&mut self, id: MessageId, retry: u32, content: OutboundContent) {
         if let Some(message) = self.outbound.iter_mut().find(|it| it.id == id) {
-            *message = Outbound { id, status: DeliveryStatus::Queued, identified: false, retry, failed_late: false };
+            let refusals = std::mem::take(&mut message.refusals);
+            *message = Outbound { refusals, ..Outbound::queued(id, retry, message.is_bulk, content) };
+        }
+    }
+
+    fn fail(&mut self, id: MessageId, error: &ProviderError) {
+        self.advance(id, DeliveryStatus::Failed);
+        let Some(message) = self.outbound.iter_mut().find(|it| it.id == id) else { return };
+        message.template_refused = error.class == ErrorClass::Template && message.template.is_some();
+        if let Some(template) = message.template.as_ref().filter(|_| error.class == ErrorClass::Template) {
+            let member = Member { name: template.name.clone(), language: template.language.clone() };
+            message.refusals.push((member, error.code));
         }
     }
 

@@ -131,6 +131,9 @@ pub struct KnownTemplate {
     pub own_pause: Option<OwnPause>,
     /// Whether Meta ever approved it: what its name is blocked for after a deletion.
     pub was_approved: bool,
+    /// Why Meta refused to send it the last time, unless something about it changed since.
+    #[serde(default)]
+    pub send_refusal: Option<ProviderError>,
     /// The group it joins once Meta took it.
     pub target_group: Option<TargetGroup>,
     /// Why Meta did not take it.
@@ -221,6 +224,7 @@ impl KnownTemplate {
             is_work_approved: before.is_none_or(|it| it.is_work_approved),
             own_pause: before.and_then(|it| it.own_pause.clone()),
             was_approved: false,
+            send_refusal: None,
             target_group: None,
             refusal: None,
             deletion: None,
@@ -273,7 +277,9 @@ impl KnownTemplate {
             }
             TemplateEvent::Refused { error, .. } => (self.refusal, self.status) = (Some(error), Status::Refused),
             TemplateEvent::Identified { provider_id, .. } => self.provider_id = Some(provider_id),
+            TemplateEvent::SendRefused { error, .. } => self.send_refusal = Some(error),
             TemplateEvent::StatusChanged { to, rejection, pause, notice, told_at, .. } => {
+                self.send_refusal = None;
                 self.was_approved |= to.was_reviewed_well();
                 (self.status, self.status_at) = (to, told_at);
                 (self.rejection, self.pause, self.notice) = (rejection, pause, notice);
@@ -293,9 +299,9 @@ impl KnownTemplate {
                 self.category_override = Some(CategoryOverride { category, reason });
             }
             TemplateEvent::ComponentsChanged { components, told_at, .. } => {
-                (self.components, self.components_at) = (components, told_at);
+                (self.components, self.components_at, self.send_refusal) = (components, told_at, None);
             }
-            TemplateEvent::WorkApproved { .. } => self.is_work_approved = true,
+            TemplateEvent::WorkApproved { .. } => (self.is_work_approved, self.send_refusal) = (true, None),
             TemplateEvent::WorkApprovalWithdrawn { .. } => self.is_work_approved = false,
             TemplateEvent::SendingPaused { reason, at } => self.own_pause = Some(OwnPause { reason, at }),
             TemplateEvent::SendingResumed { .. } => self.own_pause = None,

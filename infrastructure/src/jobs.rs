@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::actor::{Actor, Cause};
+use application::bulk::ports::OptOuts;
 use application::commands::{Along, Commands};
 use application::conversations::ports::LineDirectory;
 use application::conversations::runs::RunDecisions;
 use application::effects::Work;
 use application::error::{AppError, AppResult};
 use application::leads::Leads;
+use application::templates::fallback::Fallback;
 use application::templates::groups::TemplateGroups;
 use domain::conversation::Conversation;
 use domain::flow::run::LeadChange;
@@ -49,6 +51,10 @@ pub struct Jobs {
     pub leads: Arc<Leads>,
     /// Groups of templates.
     pub groups: Arc<TemplateGroups>,
+    /// Who wants no messages of many.
+    pub opt_outs: Arc<dyn OptOuts>,
+    /// What follows a template's refusal.
+    pub fallback: Fallback,
     /// Letters.
     pub post: SealedPost,
     /// Wakes us.
@@ -153,6 +159,11 @@ impl Jobs {
             Work::JoinGroup { group, create_as, member } => {
                 let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation, once: None };
                 self.groups.join(tenant, group, create_as, member, &cause).await
+            }
+            Work::OptOut { phone, at } => self.opt_outs.set(tenant, &phone, "131050", true, at).await,
+            Work::AnswerRefusal { conversation, message_id, retry, error } => {
+                let cause = Cause { actor: Actor::System, correlation: message_id.0, causation, once: None };
+                self.fallback.refused(tenant, &cause, (conversation, message_id, retry), error).await
             }
             Work::Letter { sealed } => self.post.deliver(tenant, &sealed, &format!("letter-{id}")).await,
         }

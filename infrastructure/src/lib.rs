@@ -1,5 +1,6 @@
 //! FlowBot's adapters: the ports of `application` over Postgres, HTTP and the operating system.
 
+pub mod bulk_sender;
 pub mod channels;
 pub mod clock;
 pub mod embedded_postgres;

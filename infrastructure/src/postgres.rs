@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api_clients;
 pub mod audit_entries;
 pub mod audited;
+pub mod bulk_sends;
 pub mod contacts;
 pub mod delivery;
 pub mod employees;

@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(600);
 
 /// What goes, and how old it is then. Meta delivers a webhook again for up to 7 days; that it took effect is
 /// remembered by its key for ever.
-const RULES: [&str; 14] = [
+const RULES: [&str; 15] = [
     "delete from webhook_journal where id in (
         select id from webhook_journal where state <> 0 and received_at < now() - interval '8 days' limit 2000)",
     "delete from parked_elements where id in (
@@ -44,6 +44,9 @@ const RULES: [&str; 14] = [
     "delete from sign_in_attempts where (name, place) in (
         select name, place from sign_in_attempts
          where turn_at < now() - case when place = '' then interval '1 day' else interval '30 days' end limit 2000)",
+    "delete from bulk_recipients where (bulk_send_id, number) in (
+        select r.bulk_send_id, r.number from bulk_sends b join bulk_recipients r on r.bulk_send_id = b.id
+         where b.ended_at < now() - interval '90 days' limit 2000)",
     "delete from used_signatures where mark in (
         select mark from used_signatures where used_at < now() - interval '1 hour' limit 2000)",
 ];

@@ -7,6 +7,8 @@
 //! - `+1557…0001`: statuses arrive as read, delivered, sent. `…0002`: every webhook arrives twice.
 //!   `…0003`: takes effect, but the answer comes after 60 s. `…0004`: HTTP 500 without effect.
 //! - A template whose name ends in `_` and a six-digit code is refused with that code.
+//! - A template that was submitted here and is not approved is refused: paused with 132015, disabled with 132016, else
+//!   with 132001.
 //! - Submitting a template whose name ends in `_` and a seven-digit code is refused with that subcode.
 //! - `POST templates/{name}` approves, rejects, pauses, recategorises or changes a template, and Meta tells by webhook.
 //! - The bearer token `expired` is refused with 190.
@@ -132,6 +134,13 @@ impl MetaSandbox {
         }
         if behaviour == Behaviour::Broken {
             return Ok("Internal Server Error".with_status(StatusCode::INTERNAL_SERVER_ERROR).into_response());
+        }
+        if message.kind == "template" {
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (name, language) = (word(&message.content["name"]), word(&message.content["language"]["code"]));
+            if let Some(code) = self.shared.templates().refusal(&name, &language) {
+                return Err(Refusal::new(code, format!("template `{name}`")));
+            }
         }
         let wamid = new_wamid();
         let open = message.kind == "template" || self.shared.phones().window_open(&customer, line, Utc::now());

@@ -192,6 +192,7 @@ fn queued() -> ConversationEvent {
         author: domain::conversation::event::Author::User,
         user_id: Some(UserId(Uuid::nil())),
         run_id: None,
+        bulk_send_id: None,
         content: text(),
         line: tests::app::LINE.to_owned(),
         to: address(),

@@ -146,6 +146,7 @@ fn queued() -> ConversationEvent {
         author: Author::User,
         user_id: Some(UserId(Uuid::nil())),
         run_id: None,
+        bulk_send_id: None,
         content: OutboundContent::Text {
             text: "Your order ORD-12345 is on its way and will arrive tomorrow.".into(),
             preview_url: false,

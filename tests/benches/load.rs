@@ -108,7 +108,14 @@ fn receive(n: i64) -> ConversationCommand {
         name: Some("Dana Levi".into()),
     };
     let library = Library { active: Arc::from([]), pinned: None };
-    let around = Surroundings { library, lead: None, timezone: chrono_tz::UTC, now, seed: Uuid::now_v7() };
+    let around = Surroundings {
+        library,
+        lead: None,
+        timezone: chrono_tz::UTC,
+        now,
+        seed: Uuid::now_v7(),
+        templates: TemplateChoices::AsAsked,
+    };
     ConversationCommand::Receive { participants, message, around }
 }
 

@@ -26,6 +26,8 @@ use uuid::Uuid;
 
 /// The read model.
 const NAME: &str = "conversation_view";
+/// How often progress is looked at: as often as `flowbot rebuild` does.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 fn main() {
     let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);
@@ -95,7 +97,7 @@ async fn rebuild(pool: &PgPool) -> (Duration, Duration) {
             assert!(row.progress.is_none(), "it stopped: {row:?}");
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     let whole = began.elapsed();
     stop.cancel();

@@ -108,6 +108,7 @@ fn conversation(n: usize) -> Vec<ConversationEvent> {
         author,
         user_id: (author == Author::User).then_some(user),
         run_id: (author == Author::Flow).then_some(run_id),
+        bulk_send_id: None,
         content: OutboundContent::Text {
             text: format!(
                 "Hello Dana, your order ORD-{n} is on its way and will arrive on Sunday before noon. Anything else?"

@@ -54,6 +54,18 @@ impl TestApp {
         accounts.find(|account| account["wabaId"] == WABA).cloned().unwrap_or_default()
     }
 
+    /// The phones that got something, one entry a message.
+    pub async fn at_meta_messages(&self) -> Vec<String> {
+        let customers = self.call(Method::GET, "/sandbox/customers", None, &[]).await.ok();
+        let mut got = Vec::new();
+        for customer in customers.as_array().into_iter().flatten() {
+            let phone = customer["customer"].as_str().unwrap_or_default().to_owned();
+            let phone = format!("+{}", phone.trim_start_matches('+'));
+            got.extend(self.answers(&phone).await.iter().map(|_| phone.clone()));
+        }
+        got
+    }
+
     /// Lets what came of the last sync grow old, so that the next one asks Meta.
     pub async fn forget_the_last_sync(&self) {
         let forget = sqlx::query("update template_accounts set attempted_at = null");

@@ -48,9 +48,9 @@ pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>, asked: HistoryArgs) -> anyh
     }
     let filter = HistoryFilter { types, actor, from, to, newest_first: false };
     let mut walk = history.walk(scope, filter, None).await?;
-    while let Some(entries) = walk.next().await? {
-        for entry in &entries {
-            print(entry, json)?;
+    while let Some(open) = walk.next().await? {
+        for entry in open()? {
+            print(&entry, json)?;
         }
     }
     Ok(())

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::audit::entries::Entries;
+use application::bulk::BulkSends;
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
-use application::commands::Commands;
+use application::commands::{CatchUp, Commands};
 use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
@@ -27,6 +28,7 @@ use application::limits::turns::Turns;
 use application::monitoring::Monitoring;
 use application::people::People;
 use application::templates::Templates;
+use application::templates::choose::TemplateChooser;
 use application::templates::groups::TemplateGroups;
 use application::templates::hear::TemplateHearing;
 use application::time::{Clock, NewId};
@@ -52,6 +54,8 @@ use infrastructure::inbound::journal::Journal;
 use infrastructure::postgres::Remembers;
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::audit_entries::PgAuditEntries;
+use infrastructure::postgres::bulk_sends::PgBulkSends;
+use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
 use infrastructure::postgres::contacts::PgContacts;
 use infrastructure::postgres::delivery::PgDeliveries;
 use infrastructure::postgres::employees::PgEmployees;
@@ -133,6 +137,12 @@ pub struct Adapters {
     pub decisions: Arc<RunDecisions>,
     /// Conversation commands.
     pub conversation_commands: Arc<dyn Commands<Conversation>>,
+    /// Template commands.
+    pub template_commands: Arc<dyn Commands<Template>>,
+    /// Who is behind a phone.
+    pub contacts: Arc<PgContacts>,
+    /// Waits for read models.
+    pub catch_up: Arc<dyn CatchUp>,
     /// Lines.
     pub lines: Arc<PgLines>,
     /// People.
@@ -198,10 +208,18 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         codes: codes.clone(),
     });
 
+    let template_reader = Arc::new(PgTemplateReader { pool: pool.clone() });
+    let chooser = Arc::new(TemplateChooser {
+        templates: template_reader.clone(),
+        groups: Arc::clone(&group_commands),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
     let decisions = Arc::new(RunDecisions {
         commands: Arc::clone(&conversation_commands),
         leads: Arc::clone(&lead_commands),
         library: Arc::clone(&library),
+        templates: Arc::clone(&chooser),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     });
@@ -212,6 +230,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         lines: Arc::clone(&directory),
         sent: Arc::new(PgSentMessages { pool: pool.clone() }),
         templates: Arc::new(TemplateHearing { commands: Arc::clone(&template_commands), clock: Arc::clone(&clock) }),
+        opt_outs: Arc::new(PgOptOuts { pool: pool.clone() }),
         stops: lines.clone(),
     });
     let past = Arc::new(PgPast { pool: pool.clone(), keys: Arc::clone(&keys) });
@@ -233,10 +252,9 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         pause: Arc::new(Sleep),
     });
     let template_accounts = Arc::new(PgTemplateAccounts::new(pool.clone(), *node));
-    let template_reader = Arc::new(PgTemplateReader { pool: pool.clone() });
     let group_reader = Arc::new(PgTemplateGroupReader { pool: pool.clone() });
     let templates = Arc::new(Templates {
-        commands: template_commands,
+        commands: Arc::clone(&template_commands),
         reader: template_reader.clone(),
         groups: group_reader.clone(),
         provider: Arc::new(GraphTemplates::new(
@@ -255,12 +273,19 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let template_groups = Arc::new(TemplateGroups {
         commands: group_commands,
         reader: group_reader,
-        templates: template_reader,
+        templates: template_reader.clone(),
         catalogue: Arc::clone(&templates),
         lines: lines.clone(),
         past: past.clone(),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    });
+    let bulk_sends = Arc::new(BulkSends {
+        store: Arc::new(PgBulkSends { pool: pool.clone() }),
+        templates: chooser,
+        lines: Arc::clone(&directory),
+        library: Arc::clone(&library),
         ids: Arc::clone(&ids),
     });
     let secret = |secret: &Option<crate::config::Secret<String>>| secret.as_ref().map(|it| it.expose().clone());
@@ -333,7 +358,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             reader: flow_reader,
             library,
             past: past.clone(),
-            catch_up,
+            catch_up: catch_up.clone(),
             clock,
             ids,
         },
@@ -341,7 +366,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             decisions: Arc::clone(&decisions),
             conversations: Arc::clone(&conversations),
             leads: Arc::clone(&leads),
-            contacts,
+            contacts: contacts.clone(),
             lines: directory,
         },
         conversations,
@@ -350,11 +375,14 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         template_groups,
         template_care,
         outbound_status,
+        bulk_sends,
         history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
         past: TimeTravel {
             conversations: past.clone(),
             flows: past.clone(),
-            leads: past,
+            leads: past.clone(),
+            templates: past,
+            template_names: template_reader,
             clock: Arc::clone(&grounds.clock),
         },
         lines: Lines { store: lines.clone(), default_rate: if config.sandbox { LINE_RATE_MAX } else { LINE_RATE } },
@@ -382,6 +410,9 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         inbound,
         decisions,
         conversation_commands,
+        template_commands,
+        contacts,
+        catch_up,
         lines,
         users,
         sealer,

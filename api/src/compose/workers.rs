@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use application::bulk::delivery::BulkDelivery;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
 use application::identity::letters::{AuthTemplate, Post};
 use application::leads::views::LeadView;
+use application::templates::fallback::Fallback;
 use application::templates::groups::GroupDocument;
 use application::templates::views::TemplateDocument;
+use infrastructure::bulk_sender::BulkSender;
 use infrastructure::channels::whatsapp::send::WhatsApp;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
@@ -22,6 +25,7 @@ use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::post::SealedPost;
+use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
 use infrastructure::retention;
 use infrastructure::security::rotation;
 use infrastructure::security::secret_box::SecretBox;
@@ -101,6 +105,13 @@ pub async fn start(
             departures: Departures::start(grounds.pool.clone()),
         });
         tasks.spawn(outbox.run(stop.clone()));
+        let bulk_sender = Arc::new(BulkSender {
+            pool: grounds.pool.clone(),
+            delivery: BulkDelivery { decisions: Arc::clone(&adapters.decisions), contacts: adapters.contacts.clone() },
+            directory: adapters.lines.clone(),
+            lines: adapters.lines.clone(),
+        });
+        tasks.spawn(bulk_sender.run(stop.clone()));
         let jobs = Arc::new(Jobs {
             pool: grounds.pool.clone(),
             decisions: Arc::clone(&adapters.decisions),
@@ -108,6 +119,15 @@ pub async fn start(
             directory: adapters.lines.clone(),
             leads: Arc::clone(&adapters.app.leads),
             groups: Arc::clone(&adapters.app.template_groups),
+            opt_outs: Arc::new(PgOptOuts { pool: grounds.pool.clone() }),
+            fallback: Fallback {
+                decisions: Arc::clone(&adapters.decisions),
+                conversations: Arc::clone(&adapters.conversation_commands),
+                templates: Arc::clone(&adapters.template_commands),
+                lines: adapters.lines.clone(),
+                catch_up: Arc::clone(&adapters.catch_up),
+                clock: Arc::clone(&grounds.clock),
+            },
             post: post(grounds, adapters, config, channel),
             pokes: Arc::clone(&adapters.pokes),
         });

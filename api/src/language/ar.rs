@@ -62,6 +62,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("template_group_exists", "توجد مجموعة قوالب كهذه بالفعل."),
     ("template_name_blocked", "اسم القالب محجوب لمدة 30 يومًا بعد الحذف."),
     ("template_unidentified", "معرّف القالب لدى Meta غير معروف بعد. حاولوا بعد لحظات."),
+    ("template_unavailable", "لا يمكن إرسال أي من القوالب الآن."),
     ("template_unknown", "القالب غير معروف."),
     ("too_large", "الطلب كبير جدًا."),
     ("too_many_comments", "توجد تعليقات كثيرة جدًا على هذه المهمة."),

@@ -62,6 +62,7 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
     ("template_group_exists", "קבוצת תבניות כזו כבר קיימת."),
     ("template_name_blocked", "שם התבנית חסום ל־30 יום לאחר מחיקה."),
     ("template_unidentified", "המזהה של התבנית ב־Meta עדיין אינו ידוע. נסו שוב בעוד רגע."),
+    ("template_unavailable", "אף אחת מהתבניות אינה ניתנת לשליחה כעת."),
     ("template_unknown", "התבנית אינה מוכרת."),
     ("too_large", "הבקשה גדולה מדי."),
     ("too_many_comments", "יש כבר יותר מדי הערות למשימה הזו."),

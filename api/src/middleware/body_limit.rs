@@ -11,6 +11,9 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a webhook at most: 3 MiB, what Meta may send (Meta, webhooks).
 pub const WEBHOOK_BYTES_MAX: usize = 3 << 20;
 
+/// Bytes of a bulk send at most: 100 000 recipients, with some parameters.
+pub const BULK_BYTES_MAX: usize = 8 << 20;
+
 /// The middleware.
 pub struct BodyLimit;
 
@@ -46,7 +49,13 @@ impl<E: Endpoint> Endpoint for Limited<E> {
 
 /// Bytes the body of a request to this path has at most.
 pub fn bytes_max(path: &str) -> usize {
-    if path.starts_with("/api/webhook/") { WEBHOOK_BYTES_MAX } else { BODY_BYTES_MAX }
+    if path.starts_with("/api/webhook/") {
+        WEBHOOK_BYTES_MAX
+    } else if path.starts_with("/api/templates/bulk-send") {
+        BULK_BYTES_MAX
+    } else {
+        BODY_BYTES_MAX
+    }
 }
 
 /// A body without a length, read to its end.

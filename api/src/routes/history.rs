@@ -5,9 +5,8 @@ pub mod entry;
 
 use std::sync::Arc;
 
-use application::error::{AppError, AppResult};
 use application::history::at::At;
-use application::history::{HistoryEntry, HistoryFilter, Scope, Walk};
+use application::history::{HistoryFilter, Scope};
 use application::page::Cursor;
 use chrono::{DateTime, Utc};
 use domain::shared::ids::StreamId;
@@ -22,7 +21,7 @@ use crate::app::App;
 use crate::error::{ApiError, Failure, List, Read};
 use crate::routes::Group;
 use crate::routes::answers::{limit_default, next, page};
-use crate::routes::history::entry::{Entries, EntryRow, Told, line};
+use crate::routes::history::entry::{Entries, EntryRow, Told, text};
 use crate::routes::ndjson::{self, Ndjson};
 use crate::routes::paths::Id;
 use crate::security::may::{May, Reports};
@@ -96,24 +95,15 @@ async fn answer(app: &App, request: &Request, scope: Scope, asked: Asked) -> Res
         return Ok(Told::Events(Entries::Page(Json(rows)), next, link));
     }
     let after = asked.cursor.as_deref().map(Cursor::read).transpose()?;
-    let walk = app.history.walk(scope, filter, after.as_ref()).await?;
+    let mut walk = app.history.walk(scope, filter, after.as_ref()).await?;
     let body = ndjson::body(|mut lines| async move {
-        let mut ahead = tokio::spawn(read_on(walk));
-        while let (walk, Some(entries)) = ahead.await.map_err(AppError::internal)?? {
-            // The next events are read while these are written.
-            ahead = tokio::spawn(read_on(walk));
-            let mut text = Vec::new();
-            entries.iter().try_for_each(|entry| line(entry, &mut text))?;
-            lines.send(text).await?;
+        while let Some(open) = walk.next().await? {
+            // These are opened on a thread of their own, those before are on their way, and the next are read.
+            lines.send_later(tokio::task::spawn_blocking(|| text(&open()?))).await?;
         }
         Ok(())
     });
     Ok(Told::Events(Entries::Lines(Ndjson::of(body.await?)), None, None))
-}
-
-async fn read_on(mut walk: Walk) -> AppResult<(Walk, Option<Vec<HistoryEntry>>)> {
-    let entries = walk.next().await?;
-    Ok((walk, entries))
 }
 
 /// Histories.

@@ -2,19 +2,18 @@
 //! breaks off ends as a broken transfer, never as a shorter answer.
 
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use application::audit::Lines;
 use application::error::{AppError, AppResult};
 use async_trait::async_trait;
-use futures::Stream;
+use futures::{StreamExt, stream};
 use poem::http::{HeaderMap, header};
 use poem::{Body, IntoResponse, Response};
 use poem_openapi::payload::Payload;
 use poem_openapi::registry::{MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::error::ApiError;
 
@@ -63,6 +62,8 @@ impl<T: Send> IntoResponse for Ndjson<T> {
 /// What goes to the client.
 enum Piece {
     Lines(Vec<u8>),
+    /// They are still being made.
+    Later(JoinHandle<AppResult<Vec<u8>>>),
     /// It was all there is.
     End,
     Broken(AppError),
@@ -85,11 +86,22 @@ where
         // Nobody may be listening any more; then nobody needs to know.
         drop(pieces.send(last).await);
     });
+    let Some(first) = next(&mut written).await? else { return Ok(Body::empty()) };
+    let rest = stream::unfold(written, |mut written| async move {
+        let lines = next(&mut written).await.unwrap_or_else(|error| break_off(&format!("{error:?}")));
+        lines.map(|lines| (lines, written))
+    });
+    Ok(Body::from_bytes_stream(stream::iter([first]).chain(rest).map(std::io::Result::Ok)))
+}
+
+/// The next lines; `None` when it was all there is.
+async fn next(written: &mut mpsc::Receiver<Piece>) -> AppResult<Option<Vec<u8>>> {
     match written.recv().await {
-        Some(Piece::Lines(first)) => Ok(Body::from_bytes_stream(Pieces { first: Some(first), written })),
-        Some(Piece::End) => Ok(Body::empty()),
-        Some(Piece::Broken(error)) => Err(error.into()),
-        None => Err(ApiError::internal()),
+        Some(Piece::Lines(lines)) => Ok(Some(lines)),
+        Some(Piece::Later(lines)) => lines.await.map_err(AppError::internal)?.map(Some),
+        Some(Piece::End) => Ok(None),
+        Some(Piece::Broken(error)) => Err(error),
+        None => Err(AppError::internal("its writer is gone")),
     }
 }
 
@@ -109,29 +121,19 @@ impl Channel {
     /// # Errors
     /// Nobody reads any more.
     pub async fn send(&mut self, lines: Vec<u8>) -> AppResult<()> {
-        self.0.send(Piece::Lines(lines)).await.map_err(|_| AppError::internal("the client reads no more"))
+        self.put(Piece::Lines(lines)).await
     }
-}
 
-/// Pieces as a body reads them.
-struct Pieces {
-    first: Option<Vec<u8>>,
-    written: mpsc::Receiver<Piece>,
-}
+    /// Takes lines that are still being made, and whose place is behind those before.
+    ///
+    /// # Errors
+    /// As [`Channel::send`].
+    pub async fn send_later(&mut self, lines: JoinHandle<AppResult<Vec<u8>>>) -> AppResult<()> {
+        self.put(Piece::Later(lines)).await
+    }
 
-impl Stream for Pieces {
-    type Item = std::io::Result<Vec<u8>>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        self.written.poll_recv(context).map(|piece| match piece {
-            Some(Piece::Lines(lines)) => Some(Ok(lines)),
-            Some(Piece::End) => None,
-            Some(Piece::Broken(error)) => break_off(&format!("{error:?}")),
-            None => break_off("its writer is gone"),
-        })
+    async fn put(&mut self, piece: Piece) -> AppResult<()> {
+        self.0.send(piece).await.map_err(|_| AppError::internal("the client reads no more"))
     }
 }
 

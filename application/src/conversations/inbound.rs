@@ -13,6 +13,7 @@ use domain::shared::provider_error::ErrorClass;
 use serde_json::Value;
 
 use crate::actor::{Actor, Cause};
+use crate::bulk::ports::OptOuts;
 use crate::channels::lines::LineStops;
 use crate::channels::{InboundItem, Sender, StatusNews};
 use crate::commands::{Along, CommandError, Commands, Conclude, Once, Reached, SentMessages, Try};
@@ -55,6 +56,8 @@ pub struct Inbound {
     pub sent: Arc<dyn SentMessages>,
     /// What is told of templates.
     pub templates: Arc<TemplateHearing>,
+    /// Who wants no messages of many.
+    pub opt_outs: Arc<dyn OptOuts>,
     /// Stops a line whose account may not send.
     pub stops: Arc<dyn LineStops>,
 }
@@ -71,6 +74,7 @@ impl Inbound {
         let line = match &item {
             InboundItem::Message { phone_number_id, .. }
             | InboundItem::Status { phone_number_id, .. }
+            | InboundItem::Preference { phone_number_id, .. }
             | InboundItem::AddressChanged { phone_number_id, .. } => Some(phone_number_id.as_str()),
             InboundItem::Parked { phone_number_id, .. } => phone_number_id.as_deref(),
             InboundItem::Template(_) => None,
@@ -86,6 +90,10 @@ impl Inbound {
             InboundItem::Message { sender, message, .. } => self.message(&facts, sender, message, cause).await,
             InboundItem::Status { news, .. } => self.status(&facts, news, cause).await,
             InboundItem::AddressChanged { from, to, .. } => self.address(&facts, &from, to, cause).await,
+            InboundItem::Preference { phone, wants_marketing, at, .. } => {
+                self.opt_outs.set(facts.tenant, &phone, "user_preferences", !wants_marketing, at).await?;
+                Ok(Taken::Done)
+            }
             InboundItem::Parked { reason, element, .. } => {
                 Ok(Taken::Parked { tenant: Some(facts.tenant), reason, element })
             }
@@ -151,7 +159,7 @@ impl Inbound {
         let (message, around) = (message.clone(), around.clone());
         let command = ConversationCommand::Receive { participants, message, around };
         let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
-        self.decisions.run(&StreamId::new(line.tenant, conversation.0), cause, command, along).await
+        self.decisions.run(&StreamId::new(line.tenant, conversation.0), line, cause, command, along).await
     }
 
     async fn status(&self, line: &LineFacts, news: StatusNews, cause: &Cause) -> AppResult<Taken> {
@@ -188,7 +196,7 @@ impl Inbound {
         let stream = StreamId::new(line.tenant, found.conversation.0);
         let stop = news.error.clone().filter(|error| error.class == ErrorClass::Sender).map(|error| (error, news.at));
         let command = ConversationCommand::Delivery { news, around };
-        let taken = self.decisions.run(&stream, &cause, command, along).await;
+        let taken = self.decisions.run(&stream, line, &cause, command, along).await;
         // What was told before, and the same again days later, stops nothing.
         if let (Some((error, at)), Ok(Reached { position: Some(_), .. })) = (stop, &taken) {
             self.stops.stop(&line.phone_number_id, &error, at).await?;
@@ -241,6 +249,10 @@ fn park_unrouted(item: InboundItem) -> Taken {
         InboundItem::AddressChanged { phone_number_id, from, to } => {
             (format!("no account has the line {phone_number_id}"), serde_json::json!({ "from": from, "to": to }))
         }
+        InboundItem::Preference { phone_number_id, wants_marketing, .. } => (
+            format!("no account has the line {phone_number_id}"),
+            serde_json::json!({ "wantsMarketing": wants_marketing }),
+        ),
         InboundItem::Template(told) => {
             (format!("no account has a line in the WhatsApp Business Account {}", told.waba_id), told.element)
         }

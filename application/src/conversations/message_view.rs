@@ -2,6 +2,7 @@
 
 use domain::conversation::Conversation;
 use domain::conversation::event::{Author, ConversationEvent};
+use domain::conversation::template_choice::TemplateChoice;
 use domain::shared::content::OutboundContent;
 use domain::shared::delivery::DeliveryStatus;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,57 @@ pub struct MessageError {
     pub details: Option<String>,
 }
 
+/// A template that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct LookedAt {
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// Why it was passed over; absent for the one that was taken.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub passed_over: Option<String>,
+}
+
+/// A decision about a message's template.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct Decision {
+    /// When.
+    pub at: Stamp,
+    /// For which try: 0 for the first.
+    pub retry: u32,
+    /// The code the channel refused the template before with.
+    pub refused_with: Option<i64>,
+    /// `preferred_then_others`, `round_robin` or `random`, where a group picked.
+    pub strategy: Option<String>,
+    /// What was looked at, in that order.
+    pub considered: Vec<LookedAt>,
+    /// The template that was taken; absent when none could be.
+    pub chosen: Option<String>,
+}
+
+impl Decision {
+    fn of(retry: u32, choice: &TemplateChoice, refused_with: Option<i64>, at: Stamp) -> Self {
+        let considered = choice.considered.iter().map(|it| LookedAt {
+            name: it.member.name.clone(),
+            language: it.member.language.clone(),
+            passed_over: it.passed_over.as_ref().map(ToString::to_string),
+        });
+        Self {
+            at,
+            retry,
+            refused_with,
+            strategy: choice.draw.map(|draw| draw.strategy.to_string()),
+            considered: considered.collect(),
+            chosen: choice.chosen.as_ref().map(|it| it.name.clone()),
+        }
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,9 +134,17 @@ pub struct MessageView {
     pub error: Option<MessageError>,
     /// True when it may have gone out twice: the first try stayed in doubt.
     pub possible_duplicate: bool,
-    /// How often a person had it sent again.
+    /// How often it was sent again, by a person's wish or with another template.
     #[serde(default)]
     pub retries: u32,
+    /// The bulk send it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub bulk_send_id: Option<Uuid>,
+    /// Which templates were looked at for it, what spoke against them, and which was taken: one entry a decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_empty))]
+    pub why: Vec<Decision>,
     /// Its place in the conversation.
     pub ordinal: i64,
 }
@@ -96,6 +156,7 @@ impl Document for MessageView {
         "conversation.message_received",
         "conversation.message_queued",
         "conversation.message_held_back",
+        "conversation.template_chosen",
         "conversation.message_sent",
         "conversation.message_delivered",
         "conversation.message_read",
@@ -108,6 +169,7 @@ impl Document for MessageView {
             ConversationEvent::MessageReceived { message_id, .. }
             | ConversationEvent::MessageQueued { message_id, .. }
             | ConversationEvent::MessageHeldBack { message_id, .. }
+            | ConversationEvent::TemplateChosen { message_id, .. }
             | ConversationEvent::MessageSent { message_id, .. }
             | ConversationEvent::MessageDelivered { message_id, .. }
             | ConversationEvent::MessageRead { message_id, .. }
@@ -144,11 +206,14 @@ impl Document for MessageView {
                 self.provider_message_id = Some(message.provider_message_id.clone()).filter(|id| !id.is_empty());
                 self.at = Stamp(message.sent_at);
             }
-            ConversationEvent::MessageQueued { message_id, author, user_id, run_id, content, at, .. } => {
+            ConversationEvent::MessageQueued {
+                message_id, author, user_id, run_id, bulk_send_id, content, at, ..
+            } => {
                 self.begin(recorded, message_id.0, *author);
                 self.show(content);
                 self.user_id = user_id.map(|user| user.0);
                 self.run_id = run_id.map(|run| run.0);
+                self.bulk_send_id = bulk_send_id.map(|bulk| bulk.0);
                 self.at = Stamp(*at);
                 self.reach(DeliveryStatus::Queued, Stamp(*at));
             }
@@ -177,8 +242,12 @@ impl Document for MessageView {
                     details: error.details.clone(),
                 });
             }
+            ConversationEvent::TemplateChosen { retry, choice, refusal, at, .. } => {
+                self.why.push(Decision::of(*retry, choice, *refusal, Stamp(*at)));
+            }
             // A new try: what became of the one before is in the history.
-            ConversationEvent::MessageRetried { retry, at, .. } => {
+            ConversationEvent::MessageRetried { retry, content, at, .. } => {
+                self.show(content);
                 self.status = DeliveryStatus::Queued.to_string();
                 self.status_at = StatusTimes { queued: Some(Stamp(*at)), ..StatusTimes::default() };
                 (self.error, self.provider_message_id, self.retries) = (None, None, *retry);

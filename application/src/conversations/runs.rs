@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, DeliveryNews, Library, Surroundings};
 use domain::conversation::error::ConversationError;
+use domain::conversation::template_choice::TemplateChoices;
 use domain::lead::Lead;
 use domain::shared::ids::{ConversationId, RunId, StreamId, TenantId};
 use domain::shared::phone::Phone;
@@ -16,7 +17,11 @@ use crate::commands::{Along, CommandError, Commands, Reached};
 use crate::conversations::ports::LineFacts;
 use crate::error::{AppError, AppResult};
 use crate::flows::ports::FlowLibrary;
+use crate::templates::choose::{Occasion, TemplateChooser};
 use crate::time::{Clock, NewId};
+
+/// Things a decision may ask for: a graph, and each template one unit of work sends.
+const BROUGHT_MAX: usize = 32;
 
 /// Runs conversation commands that look into flows.
 pub struct RunDecisions {
@@ -26,6 +31,8 @@ pub struct RunDecisions {
     pub leads: Arc<dyn Commands<Lead>>,
     /// What runs.
     pub library: Arc<dyn FlowLibrary>,
+    /// Which template goes out.
+    pub templates: Arc<TemplateChooser>,
     /// Now.
     pub clock: Arc<dyn Clock>,
     /// Ids.
@@ -54,6 +61,7 @@ impl RunDecisions {
             timezone: line.timezone,
             now: self.clock.now(),
             seed: self.ids.new_id(),
+            templates: TemplateChoices::Looked(Vec::new()),
         })
     }
 
@@ -69,26 +77,39 @@ impl RunDecisions {
         })
     }
 
-    /// Runs a command; when the decision asks for a version that is not active any more, brings it.
+    /// Runs a command; when the decision asks for a version that is not active any more, or for a template, brings it.
     ///
     /// # Errors
     /// As [`Commands::run`].
     pub async fn run(
         &self,
         stream: &StreamId,
+        line: &LineFacts,
         cause: &Cause,
         mut command: ConversationCommand,
         along: Along,
     ) -> Result<Reached, CommandError<ConversationError>> {
-        match self.commands.run(stream, cause, command.clone(), along.clone()).await {
-            Err(CommandError::Rule(ConversationError::GraphNeeded { flow_id, version })) => {
-                let flow = self.library.version(stream.tenant, flow_id, version).await.map_err(unavailable)?;
-                let missing = || CommandError::Rule(ConversationError::GraphNeeded { flow_id, version });
-                command.bring(flow.ok_or_else(missing)?);
-                self.commands.run(stream, cause, command, along).await
+        for _ in 0..BROUGHT_MAX {
+            let needed = match self.commands.run(stream, cause, command.clone(), along.clone()).await {
+                Err(CommandError::Rule(needed)) => needed,
+                other => return other,
+            };
+            let Some(around) = command.surroundings() else { return Err(CommandError::Rule(needed)) };
+            match needed {
+                ConversationError::GraphNeeded { flow_id, version } => {
+                    let flow = self.library.version(stream.tenant, flow_id, version).await.map_err(unavailable)?;
+                    let missing = || CommandError::Rule(ConversationError::GraphNeeded { flow_id, version });
+                    around.bring(flow.ok_or_else(missing)?);
+                }
+                ConversationError::TemplateNeeded(wanted) => {
+                    let subject = around.seed.to_string();
+                    let occasion = Occasion { line, cause, subject: &subject, marketing: true };
+                    around.choose(self.templates.choose(occasion, &wanted).await.map_err(unavailable)?);
+                }
+                other => return Err(CommandError::Rule(other)),
             }
-            other => other,
         }
+        self.commands.run(stream, cause, command, along).await
     }
 
     /// Wakes a run whose timer fired.
@@ -105,7 +126,7 @@ impl RunDecisions {
     ) -> AppResult<()> {
         let around = self.surroundings(line, None).await?;
         let command = ConversationCommand::Timer { run_id, step, around };
-        self.run(&StreamId::new(line.tenant, conversation.0), cause, command, Along::default()).await?;
+        self.run(&StreamId::new(line.tenant, conversation.0), line, cause, command, Along::default()).await?;
         Ok(())
     }
 
@@ -123,7 +144,7 @@ impl RunDecisions {
     ) -> Result<Reached, CommandError<ConversationError>> {
         let around = self.surroundings(line, None).await.map_err(unavailable)?;
         let command = ConversationCommand::Delivery { news, around };
-        self.run(&StreamId::new(line.tenant, conversation.0), cause, command, along).await
+        self.run(&StreamId::new(line.tenant, conversation.0), line, cause, command, along).await
     }
 }
 

@@ -6,13 +6,14 @@ use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, Participants, PublishedFlow, RunRequest, Surroundings};
 use domain::conversation::error::ConversationError;
 use domain::conversation::event::TriggerKind;
+use domain::conversation::template_choice::TemplateWanted;
 use domain::flow::graph::NodeId;
 use domain::flow::nodes::Trigger;
 use domain::flow::run::Variables;
 use domain::lead::command::LeadFacts;
 use domain::shared::channel::{Address, Channel};
 use domain::shared::content::TemplateContent;
-use domain::shared::ids::{ConversationId, FlowId, RunId, StreamId, TenantId};
+use domain::shared::ids::{ConversationId, FlowId, RunId, StreamId, TemplateGroupId, TemplateId, TenantId};
 use domain::shared::phone::Phone;
 use serde_json::{Map, Value};
 
@@ -21,7 +22,7 @@ use crate::commands::{Along, CommandError, Reached};
 use crate::contacts::{anew, is_erased};
 use crate::conversations::Conversations;
 use crate::conversations::message_view::MessageView;
-use crate::conversations::ports::{Contacts, LineDirectory};
+use crate::conversations::ports::{Contacts, LineDirectory, LineFacts};
 use crate::conversations::runs::RunDecisions;
 use crate::error::{AppError, AppResult, OUTCOME_UNKNOWN};
 use crate::leads::Leads;
@@ -33,7 +34,11 @@ pub struct OutboundRequest {
     pub phone: Phone,
     /// The flow.
     pub flow_id: FlowId,
-    /// A template sent first.
+    /// The template sent first when the window is closed: one of this group,
+    pub template_group_id: Option<TemplateGroupId>,
+    /// the one with this id,
+    pub template_id: Option<TemplateId>,
+    /// or the one of this name.
     pub template_name: Option<String>,
     /// Answer before the first send is tried.
     pub queue: bool,
@@ -82,7 +87,8 @@ impl Triggers {
     /// The flow is not there, not active, has no outbound trigger; the window is closed and no template is
     /// given; a person has the conversation; the channel refused the first message.
     pub async fn outbound(&self, tenant: TenantId, cause: &Cause, request: OutboundRequest) -> AppResult<Started> {
-        let OutboundRequest { phone, flow_id, template_name, queue, data } = request;
+        let template = request.first_template();
+        let OutboundRequest { phone, flow_id, queue, data, .. } = request;
         let flow = self.active(tenant, flow_id).await?;
         let found = flow.graph.nodes().find_map(|(id, node)| match node.kind.trigger() {
             Some(Trigger::Outbound(trigger)) => Some((id.clone(), trigger.require_template_when_window_closed)),
@@ -91,7 +97,6 @@ impl Triggers {
         let Some((node, needs_open_window)) = found else {
             return Err(AppError::invalid("the flow has no trigger_outbound node"));
         };
-        let template = first_template(template_name, &data);
         let line = data.get("phoneNumberId").and_then(Value::as_str).map(str::to_owned);
         let variables = with_codes(data.clone());
         let request = RunRequest {
@@ -102,6 +107,7 @@ impl Triggers {
             variables,
             template,
             needs_open_window,
+            bulk_send_id: None,
         };
         self.start(tenant, cause, phone, None, line.as_deref(), request, !queue).await
     }
@@ -176,6 +182,7 @@ impl Triggers {
             variables,
             template: None,
             needs_open_window: false,
+            bulk_send_id: None,
         };
         self.start(tenant, cause, phone, name, line.as_deref(), request, false).await
     }
@@ -202,8 +209,15 @@ impl Triggers {
         request: RunRequest,
         wait_for_first: bool,
     ) -> AppResult<Started> {
-        let line = self.lines.choose(tenant, line).await?;
+        let pinned = match (line, &request.template) {
+            (None, Some(wanted)) => self.decisions.templates.pinned_line(tenant, &TemplateWanted::by(wanted)).await?,
+            (line, _) => line.map(str::to_owned),
+        };
+        let line = self.lines.choose(tenant, pinned.as_deref()).await?;
         let line = line.ok_or_else(|| AppError::invalid("the account has no such WhatsApp line"))?;
+        if let Some(wanted) = &request.template {
+            self.decisions.templates.check(&line, &TemplateWanted::by(wanted)).await?;
+        }
         let address = Address::of_phone(phone.clone());
         let mut around = self.decisions.surroundings(&line, Some(&phone)).await?;
         if around.lead.is_none() && request.flow.reads_lead {
@@ -220,10 +234,10 @@ impl Triggers {
             name: name.clone(),
         };
         let contact = self.contacts.resolve(tenant, channel, &address).await?;
-        let (conversation, reached) = match self.begin(tenant, cause, participants(contact), &request, &around).await {
+        let (conversation, reached) = match self.begin(&line, cause, participants(contact), &request, &around).await {
             Err(error) if is_erased(&error) => {
                 let contact = anew(&*self.contacts, tenant, channel, &address).await?;
-                self.begin(tenant, cause, participants(contact), &request, &around).await?
+                self.begin(&line, cause, participants(contact), &request, &around).await?
             }
             begun => begun?,
         };
@@ -243,44 +257,52 @@ impl Triggers {
 
     async fn begin(
         &self,
-        tenant: TenantId,
+        line: &LineFacts,
         cause: &Cause,
         participants: Participants,
         request: &RunRequest,
         around: &Surroundings,
     ) -> Result<(ConversationId, Reached), CommandError<ConversationError>> {
+        let tenant = line.tenant;
         let conversation = Conversation::id_of(tenant, &participants.line, participants.contact_id);
         let (request, around) = (Box::new(request.clone()), around.clone());
         let command = ConversationCommand::StartRun { participants, request, around };
         let stream = StreamId::new(tenant, conversation.0);
-        Ok((conversation, self.decisions.run(&stream, cause, command, Along::default()).await?))
+        Ok((conversation, self.decisions.run(&stream, line, cause, command, Along::default()).await?))
     }
 }
 
-fn first_template(name: Option<String>, data: &Map<String, Value>) -> Option<TemplateContent> {
-    let text = |key: &str| data.get(key).and_then(Value::as_str).map(str::to_owned);
-    let name = name.or_else(|| text("templateName"))?;
-    let language = text("templateLanguage").unwrap_or_else(|| "en".to_owned());
-    Some(TemplateContent {
-        name,
-        language,
-        params: template_params(data),
-        header_param: text("headerParam"),
-        button_params: Vec::new(),
-    })
+impl OutboundRequest {
+    /// What goes first where the flow may not talk yet.
+    fn first_template(&self) -> Option<TemplateContent> {
+        let text = |key: &str| self.data.get(key).and_then(Value::as_str).map(str::to_owned);
+        let by_id = self.template_group_id.is_some() || self.template_id.is_some();
+        let name = if by_id { None } else { self.template_name.clone().or_else(|| text("templateName")) };
+        if !by_id && name.is_none() {
+            return None;
+        }
+        let texts = |key: &str| texts(&self.data, key);
+        Some(TemplateContent {
+            name: name.unwrap_or_default(),
+            // An id says the language.
+            language: text("templateLanguage").filter(|_| self.template_id.is_none()).unwrap_or_default(),
+            params: texts("templateParams"),
+            header_param: text("headerParam"),
+            button_params: texts("buttonParams"),
+            group_id: self.template_group_id,
+            template_id: self.template_id.filter(|_| self.template_group_id.is_none()),
+        })
+    }
 }
 
-fn template_params(data: &Map<String, Value>) -> Vec<String> {
+fn texts(data: &Map<String, Value>, key: &str) -> Vec<String> {
     let as_text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    data.get("templateParams")
-        .and_then(Value::as_array)
-        .map(|all| all.iter().map(as_text).collect())
-        .unwrap_or_default()
+    data.get(key).and_then(Value::as_array).map(|all| all.iter().map(as_text).collect()).unwrap_or_default()
 }
 
 /// One-time codes: `templateParams` alone is enough, `code` and `otpCode` follow from it.
 fn with_codes(mut data: Map<String, Value>) -> Variables {
-    if let Some(code) = template_params(&data).into_iter().next() {
+    if let Some(code) = texts(&data, "templateParams").into_iter().next() {
         for name in ["code", "otpCode"] {
             data.entry(name).or_insert_with(|| Value::from(code.clone()));
         }

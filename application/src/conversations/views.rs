@@ -139,7 +139,9 @@ impl Document for ConversationView {
                 self.count(|counts| counts.failed += 1);
             }
             // A new try of a message that is counted already.
-            ConversationEvent::MessageRetried { .. } | ConversationEvent::MessageFailedLate { .. } => {}
+            ConversationEvent::MessageRetried { .. }
+            | ConversationEvent::MessageFailedLate { .. }
+            | ConversationEvent::TemplateChosen { .. } => {}
             ConversationEvent::FlowRunStarted { .. }
             | ConversationEvent::FlowRunStepped { .. }
             | ConversationEvent::FlowRunWaiting { .. }

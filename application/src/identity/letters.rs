@@ -151,6 +151,8 @@ impl Post {
             params: vec![code.clone()],
             header_param: None,
             button_params: vec![code.clone()],
+            group_id: None,
+            template_id: None,
         });
         let to = Address { phone: Some(phone.clone()), user_id: None };
         let mut last = AppError::internal("no line can send codes");

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::conversation::event::TriggerKind;
+use crate::conversation::template_choice::{TemplateChoice, TemplateChoices};
 use crate::flow::drawflow;
 use crate::flow::graph::{NodeId, SharedGraph};
 use crate::flow::run::{EXPIRES_AFTER_SEC, Variables};
@@ -13,7 +14,7 @@ use crate::flow::validation::Problem;
 use crate::shared::channel::{Address, Channel};
 use crate::shared::content::{OutboundContent, TemplateContent};
 use crate::shared::delivery::DeliveryStatus;
-use crate::shared::ids::{ContactId, FlowId, MessageId, UserId};
+use crate::shared::ids::{BulkSendId, ContactId, FlowId, MessageId, UserId};
 use crate::shared::inbound::InboundMessage;
 use crate::shared::provider_error::ProviderError;
 
@@ -95,6 +96,8 @@ pub struct Surroundings {
     pub now: DateTime<Utc>,
     /// A fresh id; every id the decision needs is derived from it.
     pub seed: uuid::Uuid,
+    /// What was looked up of templates.
+    pub templates: TemplateChoices,
 }
 
 /// A run somebody asks for.
@@ -114,6 +117,8 @@ pub struct RunRequest {
     pub template: Option<TemplateContent>,
     /// Whether a closed window without a template refuses the run.
     pub needs_open_window: bool,
+    /// The bulk send it belongs to: the template goes first then, whatever the window.
+    pub bulk_send_id: Option<BulkSendId>,
 }
 
 /// News of one of our messages.
@@ -167,6 +172,28 @@ pub enum ConversationCommand {
         participants: Participants,
         /// Which.
         request: Box<RunRequest>,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// A template goes out by itself.
+    SendTemplate {
+        /// To whom.
+        participants: Participants,
+        /// What.
+        content: TemplateContent,
+        /// As one of many.
+        bulk_send_id: Option<BulkSendId>,
+        /// What the decision may look into.
+        around: Surroundings,
+    },
+    /// The template of a message was refused; here is what its group has instead.
+    FallBack {
+        /// The message.
+        message_id: MessageId,
+        /// The try that was refused.
+        retry: u32,
+        /// What to do instead.
+        choice: TemplateChoice,
         /// What the decision may look into.
         around: Surroundings,
     },
@@ -233,4 +260,38 @@ pub enum ConversationCommand {
         /// Now.
         at: DateTime<Utc>,
     },
+}
+
+impl ConversationCommand {
+    /// What the decision may look into, for whoever has to bring what it asked for; none where nothing moves a run.
+    pub fn surroundings(&mut self) -> Option<&mut Surroundings> {
+        match self {
+            Self::Receive { around, .. }
+            | Self::StartRun { around, .. }
+            | Self::SendTemplate { around, .. }
+            | Self::FallBack { around, .. }
+            | Self::Timer { around, .. }
+            | Self::Delivery { around, .. } => Some(around),
+            Self::Reply { .. }
+            | Self::Retry { .. }
+            | Self::Handle { .. }
+            | Self::ChangeAddress { .. }
+            | Self::Erase { .. } => None,
+        }
+    }
+}
+
+impl Surroundings {
+    /// Puts in a version the decision asked for.
+    pub fn bring(&mut self, flow: PublishedFlow) {
+        self.library.pinned = Some(flow);
+    }
+
+    /// Puts in a template the decision asked for.
+    pub fn choose(&mut self, choice: TemplateChoice) {
+        match &mut self.templates {
+            TemplateChoices::Looked(choices) => choices.push(choice),
+            TemplateChoices::AsAsked => {}
+        }
+    }
 }

@@ -17,9 +17,11 @@ impl Decide for Conversation {
                 // News of what was sent before finds nothing to change.
                 ConversationCommand::Timer { .. }
                 | ConversationCommand::Delivery { .. }
+                | ConversationCommand::FallBack { .. }
                 | ConversationCommand::Erase { .. } => Ok(vec![]),
                 ConversationCommand::Receive { .. }
                 | ConversationCommand::StartRun { .. }
+                | ConversationCommand::SendTemplate { .. }
                 | ConversationCommand::Reply { .. }
                 | ConversationCommand::Retry { .. }
                 | ConversationCommand::Handle { .. }
@@ -35,6 +37,12 @@ impl Decide for Conversation {
             }
             ConversationCommand::Timer { run_id, step, around } => self.fire_timer(run_id, step, &around),
             ConversationCommand::Delivery { news, around } => self.record_delivery(news, &around),
+            ConversationCommand::SendTemplate { participants, content, bulk_send_id, around } => {
+                self.send_template(participants, content, bulk_send_id, &around)
+            }
+            ConversationCommand::FallBack { message_id, retry, choice, around } => {
+                self.fall_back(message_id, retry, choice, &around)
+            }
             ConversationCommand::Reply { by, message_id, content, at } => {
                 self.begun()?.reply(by, message_id, content, at)
             }
@@ -111,6 +119,7 @@ impl Begun {
             author: crate::conversation::event::Author::User,
             user_id: Some(by),
             run_id: None,
+            bulk_send_id: None,
             content,
             line: self.line.clone(),
             to: self.address.clone(),

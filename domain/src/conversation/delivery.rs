@@ -6,7 +6,6 @@ use crate::conversation::error::ConversationError;
 use crate::conversation::event::ConversationEvent;
 use crate::conversation::{Conversation, Outbound};
 use crate::flow::engine::Input;
-use crate::flow::run::WaitFor;
 use crate::shared::delivery::DeliveryStatus;
 use crate::shared::provider_error::{ErrorClass, ProviderError};
 
@@ -17,8 +16,9 @@ impl Conversation {
         around: &Surroundings,
     ) -> Result<Vec<ConversationEvent>, ConversationError> {
         let mut draft = Draft::of(self);
-        let accepted = news.status != DeliveryStatus::Failed;
-        if draft.learn(news)? {
+        let (accepted, message_id) = (news.status != DeliveryStatus::Failed, news.message_id);
+        // While another template is looked for, nothing is refused for good.
+        if draft.learn(news)? && !draft.begun()?.outbound.iter().any(|it| it.id == message_id && it.falls_back()) {
             draft.advance_run(&Input::Delivery(accepted), None, around)?;
         }
         Ok(draft.events)
@@ -35,9 +35,7 @@ impl Draft {
         if is_of_former_try(&news, &known) {
             return Ok(self.learn_late(&news, &known));
         }
-        let wait = begun.run.as_ref().and_then(|run| run.wait.as_ref());
-        let awaited =
-            begun.run_message == Some(news.message_id) && wait.is_some_and(|wait| wait.wait_for == WaitFor::Delivery);
+        let awaited = begun.awaits_delivery_of(news.message_id);
         let DeliveryNews { message_id, status, provider_message_id, error, possible_duplicate, retry: _, at } = news;
         if let Some(provider_message_id) = provider_message_id.filter(|_| !known.identified) {
             self.emit(ConversationEvent::MessageSent { message_id, provider_message_id, possible_duplicate, at });

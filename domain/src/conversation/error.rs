@@ -1,5 +1,6 @@
 //! Why a conversation refuses.
 
+use crate::conversation::template_choice::TemplateWanted;
 use crate::shared::delivery::DeliveryStatus;
 use crate::shared::ids::{FlowId, UserId};
 
@@ -44,4 +45,10 @@ pub enum ConversationError {
         /// The version.
         version: u32,
     },
+    /// The decision needs a template that the command did not bring.
+    #[error("a template is to be looked up")]
+    TemplateNeeded(Box<TemplateWanted>),
+    /// None of the templates asked for may be sent.
+    #[error("no template can be sent: {0}")]
+    TemplateUnavailable(String),
 }

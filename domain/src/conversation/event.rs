@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::conversation::template_choice::TemplateChoice;
 use crate::decide::event_tags;
 use crate::flow::graph::NodeId;
 use crate::flow::run::{Handoff, LeadChange, Outcome, Scopes, Variables, Visit, Wait};
 use crate::shared::channel::{Address, Channel};
 use crate::shared::content::OutboundContent;
-use crate::shared::ids::{ContactId, FlowId, MessageId, RunId, UserId};
+use crate::shared::ids::{BulkSendId, ContactId, FlowId, MessageId, RunId, UserId};
 use crate::shared::inbound::InboundMessage;
 use crate::shared::provider_error::ProviderError;
 
@@ -29,6 +30,8 @@ string_enum! {
         WindowClosed = "window_closed",
         /// The same message 20 times in five minutes.
         Looping = "looping",
+        /// No template of those asked for may be sent.
+        TemplateUnavailable = "template_unavailable",
     }
 }
 
@@ -63,12 +66,14 @@ pub enum ConversationEvent {
     ContactChanged { address: Address, name: Option<String>, at: DateTime<Utc> },
     /// The customer wrote.
     MessageReceived { message_id: MessageId, message: InboundMessage, at: DateTime<Utc> },
-    /// A message is to be sent.
+    /// A message is to be sent. `bulk_send_id`: as one of many, which yield to conversations.
     MessageQueued {
         message_id: MessageId,
         author: Author,
         user_id: Option<UserId>,
         run_id: Option<RunId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bulk_send_id: Option<BulkSendId>,
         content: OutboundContent,
         line: String,
         to: Address,
@@ -82,6 +87,15 @@ pub enum ConversationEvent {
         reason: HeldBackReason,
         at: DateTime<Utc>,
     },
+    /// Which template a message goes out with, or that there is none, and why. `retry`: the try it is for; `refusal`: the
+    /// code the channel refused the one before with.
+    TemplateChosen {
+        message_id: MessageId,
+        retry: u32,
+        choice: TemplateChoice,
+        refusal: Option<i64>,
+        at: DateTime<Utc>,
+    },
     /// The channel accepted it. `possible_duplicate`: it was sent twice because the first try stayed in doubt.
     MessageSent { message_id: MessageId, provider_message_id: String, possible_duplicate: bool, at: DateTime<Utc> },
     /// It reached the customer's device.
@@ -92,11 +106,12 @@ pub enum ConversationEvent {
     MessageFailed { message_id: MessageId, error: ProviderError, at: DateTime<Utc> },
     /// The channel called it failed after it had called it delivered or read. It did arrive: this changes nothing.
     MessageFailedLate { message_id: MessageId, error: ProviderError, at: DateTime<Utc> },
-    /// It had failed and is to be sent once more. `retry`: how often that was done, this time included.
+    /// It had failed and is to be sent once more, by a person's wish or with another template. `retry`: how often that
+    /// was done, this time included.
     MessageRetried {
         message_id: MessageId,
         retry: u32,
-        by: UserId,
+        by: Option<UserId>,
         content: OutboundContent,
         line: String,
         to: Address,
@@ -151,6 +166,7 @@ event_tags!(ConversationEvent {
     MessageReceived = "conversation.message_received",
     MessageQueued = "conversation.message_queued",
     MessageHeldBack = "conversation.message_held_back",
+    TemplateChosen = "conversation.template_chosen",
     MessageSent = "conversation.message_sent",
     MessageDelivered = "conversation.message_delivered",
     MessageRead = "conversation.message_read",
@@ -179,6 +195,7 @@ impl ConversationEvent {
             | Self::MessageReceived { at, .. }
             | Self::MessageQueued { at, .. }
             | Self::MessageHeldBack { at, .. }
+            | Self::TemplateChosen { at, .. }
             | Self::MessageSent { at, .. }
             | Self::MessageDelivered { at, .. }
             | Self::MessageRead { at, .. }

@@ -7,11 +7,11 @@ use crate::conversation::command::{Participants, PublishedFlow, RunRequest, Surr
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{Author, ConversationEvent, HeldBackReason, RunInput};
-use crate::conversation::{Begun, Conversation, LOOP_MESSAGES, LOOP_WINDOW, fingerprint};
+use crate::conversation::{BULK_MESSAGE, Begun, Conversation, LOOP_MESSAGES, LOOP_WINDOW, fingerprint};
 use crate::flow::engine::{self, Input};
 use crate::flow::run::{Action, Env, Outcome, Rest, Run, Scopes, Wait, WaitFor};
-use crate::shared::content::OutboundContent;
-use crate::shared::ids::{MessageId, RunId};
+use crate::shared::content::{OutboundContent, TemplateContent};
+use crate::shared::ids::{BulkSendId, MessageId, RunId};
 
 impl Conversation {
     pub(super) fn start_run(
@@ -30,6 +30,21 @@ impl Conversation {
             return Err(ConversationError::WindowClosed);
         }
         draft.begin_run(request, around)?;
+        Ok(draft.events)
+    }
+
+    pub(super) fn send_template(
+        &self,
+        participants: Participants,
+        content: TemplateContent,
+        bulk_send_id: Option<BulkSendId>,
+        around: &Surroundings,
+    ) -> Result<Vec<ConversationEvent>, ConversationError> {
+        let mut draft = Draft::of(self);
+        draft.meet(participants, around.now);
+        draft.refuse_unavailable(&content, around)?;
+        let by = Sender { author: Author::System, run_id: None, bulk_send_id };
+        draft.send(by, OutboundContent::Template(content), around)?;
         Ok(draft.events)
     }
 
@@ -59,7 +74,7 @@ impl Draft {
         }
         let run_id = RunId::derive(around.seed, "run");
         let scopes = scopes(self.begun()?, &request, around);
-        let RunRequest { flow, node, trigger, variables, template, .. } = request;
+        let RunRequest { flow, node, trigger, variables, template, bulk_send_id, .. } = request;
         self.emit(ConversationEvent::FlowRunStarted {
             run_id,
             flow_id: flow.flow_id,
@@ -71,12 +86,30 @@ impl Draft {
             expires_at: at + TimeDelta::seconds(i64::from(flow.expires_after_sec)),
             at,
         });
-        match template {
-            None => self.unit(&flow, &Input::Start, RunInput::Start, around),
-            Some(template) => {
-                self.send(run_id, OutboundContent::Template(template), around)?;
-                self.wait_at(node, Wait { wait_for: WaitFor::Reply, until: None, refused: 0 }, at)
-            }
+        let first = match template {
+            Some(template) if bulk_send_id.is_some() || !self.speaks_at_once(&flow, around)? => template,
+            Some(_) | None => return self.unit(&flow, &Input::Start, RunInput::Start, around),
+        };
+        self.refuse_unavailable(&first, around)?;
+        let by = Sender { author: Author::Flow, run_id: Some(run_id), bulk_send_id };
+        self.send(by, OutboundContent::Template(first), around)?;
+        self.wait_at(node, Wait { wait_for: WaitFor::Reply, until: None, refused: 0 }, at)
+    }
+
+    /// Whether the flow may talk, and does so before it waits: then no template has to open the conversation.
+    fn speaks_at_once(&self, flow: &PublishedFlow, around: &Surroundings) -> Result<bool, ConversationError> {
+        let begun = self.begun()?;
+        let Some(run) = begun.run.as_ref().filter(|_| begun.window_open(around.now)) else { return Ok(false) };
+        let env = Env { now: around.now, timezone: around.timezone, window_open: true };
+        let turn = engine::advance(&flow.graph, run, &Input::Start, &env);
+        Ok(turn.actions.iter().any(|action| matches!(action, Action::Send(_))))
+    }
+
+    /// Whoever asks for a template first is told when there is none; nothing happens then.
+    fn refuse_unavailable(&self, wanted: &TemplateContent, around: &Surroundings) -> Result<(), ConversationError> {
+        match around.templates.of(wanted)? {
+            Some(choice) if choice.chosen.is_none() => Err(ConversationError::TemplateUnavailable(choice.reasons())),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -141,27 +174,32 @@ impl Draft {
             warnings: turn.warnings,
             at,
         });
-        let mut unseen = false;
+        let (mut unseen, by) = (None, Sender::flow(run_id));
         for action in turn.actions {
             match action {
-                Action::Send(content) => match self.send(run_id, content, around)? {
-                    Sending::Queued => unseen = false,
-                    Sending::HeldBack => unseen = true,
+                Action::Send(content) => match self.send(by, content, around)? {
+                    Sending::Queued => unseen = None,
+                    Sending::HeldBack(reason) => unseen = Some(reason),
                     Sending::RunEnded => return Ok(()),
                 },
                 Action::UpdateLead(change) => self.emit(ConversationEvent::LeadUpdateRequested { run_id, change, at }),
                 Action::HandOff(handoff) => self.emit(ConversationEvent::HandoffRequested { run_id, handoff, at }),
             }
         }
-        match turn.rest {
+        match (turn.rest, unseen) {
             // Nobody answers a question that was not sent: the next message would be taken for the answer.
-            Rest::Waiting { wait: Wait { wait_for: WaitFor::Reply, .. }, .. } if unseen => {
-                let (outcome, detail) = (Outcome::Failed, Some(HeldBackReason::WindowClosed.to_string()));
+            (Rest::Waiting { wait: Wait { wait_for: WaitFor::Reply, .. }, .. }, Some(reason)) => {
+                let (outcome, detail) = (Outcome::Failed, Some(reason.to_string()));
                 self.emit(ConversationEvent::FlowRunEnded { run_id, outcome, detail, at });
                 Ok(())
             }
-            Rest::Waiting { node, wait } => self.wait_at(node, wait, at),
-            Rest::Ended { outcome, detail } => {
+            // What was never sent will not be heard of.
+            (Rest::Waiting { node, wait }, Some(_)) if wait.wait_for == WaitFor::Delivery => {
+                self.wait_at(node, wait, at)?;
+                self.advance_run(&Input::Delivery(false), None, around)
+            }
+            (Rest::Waiting { node, wait }, _) => self.wait_at(node, wait, at),
+            (Rest::Ended { outcome, detail }, _) => {
                 self.emit(ConversationEvent::FlowRunEnded { run_id, outcome, detail, at });
                 Ok(())
             }
@@ -182,54 +220,87 @@ impl Draft {
         Ok(())
     }
 
-    /// Queues a flow's message, or records why not.
+    /// Queues a message, or records why not.
     pub(super) fn send(
         &mut self,
-        run_id: RunId,
+        by: Sender,
         content: OutboundContent,
         around: &Surroundings,
     ) -> Result<Sending, ConversationError> {
         let at = around.now;
-        let message_id = MessageId::derive(around.seed, &format!("message:{}", self.events.len()));
+        let choice = match &content {
+            OutboundContent::Template(wanted) => around.templates.of(wanted)?.cloned(),
+            _ => None,
+        };
+        let chosen = choice.as_ref().map(|choice| choice.chosen.as_ref());
+        let content = match (content, chosen.flatten()) {
+            (OutboundContent::Template(wanted), Some(chosen)) => OutboundContent::Template(wanted.with(chosen)),
+            (content, _) => content,
+        };
+        let message_id = match by.bulk_send_id {
+            Some(_) => MessageId::derive(around.seed, BULK_MESSAGE),
+            None => MessageId::derive(around.seed, &format!("message:{}", self.events.len())),
+        };
         let begun = self.begun()?;
         let reason = if begun.repeats(&content, at) {
             Some(HeldBackReason::Looping)
+        } else if chosen == Some(None) {
+            Some(HeldBackReason::TemplateUnavailable)
         } else if !content.needs_no_window() && !begun.window_open(at) {
             Some(HeldBackReason::WindowClosed)
         } else {
             None
         };
         let (line, to) = (begun.line.clone(), begun.address.clone());
-        match reason {
-            None => {
-                let (author, user_id, run_id) = (Author::Flow, None, Some(run_id));
+        let Sender { author, run_id, bulk_send_id } = by;
+        match (reason, run_id) {
+            (None, run_id) => {
                 self.emit(ConversationEvent::MessageQueued {
                     message_id,
                     author,
-                    user_id,
+                    user_id: None,
                     run_id,
+                    bulk_send_id,
                     content,
                     line,
                     to,
                     at,
                 });
             }
-            Some(reason) => {
+            (Some(reason), Some(run_id)) => {
                 self.emit(ConversationEvent::MessageHeldBack { message_id, run_id, content, reason, at });
                 if reason == HeldBackReason::Looping {
                     self.emit(ConversationEvent::FlowRunEnded { run_id, outcome: Outcome::Looping, detail: None, at });
                     return Ok(Sending::RunEnded);
                 }
             }
+            // Without a run only a template that may be sent comes this far.
+            (Some(_), None) => {}
         }
-        Ok(if reason.is_none() { Sending::Queued } else { Sending::HeldBack })
+        self.explain(message_id, choice, at);
+        Ok(reason.map_or(Sending::Queued, Sending::HeldBack))
     }
 }
 
-/// What became of a message a flow wanted.
+/// On whose behalf a message goes out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sender {
+    author: Author,
+    run_id: Option<RunId>,
+    bulk_send_id: Option<BulkSendId>,
+}
+
+impl Sender {
+    /// A run.
+    pub(super) const fn flow(run: RunId) -> Self {
+        Self { author: Author::Flow, run_id: Some(run), bulk_send_id: None }
+    }
+}
+
+/// What became of a message.
 pub(super) enum Sending {
     Queued,
-    HeldBack,
+    HeldBack(HeldBackReason),
     RunEnded,
 }
 

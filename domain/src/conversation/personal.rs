@@ -24,9 +24,9 @@ impl Personal for Conversation {
             Event::MessageReceived { message_id, message, at } => {
                 Event::MessageReceived { message_id, message: without_words(&message), at }
             }
-            Event::MessageQueued { message_id, author, user_id, run_id, content, line, at, .. } => {
+            Event::MessageQueued { message_id, author, user_id, run_id, bulk_send_id, content, line, at, .. } => {
                 let (content, to) = (content.without_words(), Address::default());
-                Event::MessageQueued { message_id, author, user_id, run_id, content, line, to, at }
+                Event::MessageQueued { message_id, author, user_id, run_id, bulk_send_id, content, line, to, at }
             }
             Event::MessageHeldBack { message_id, run_id, content, reason, at } => {
                 Event::MessageHeldBack { message_id, run_id, content: content.without_words(), reason, at }
@@ -62,7 +62,8 @@ impl Personal for Conversation {
             Event::HandoffRequested { run_id, handoff, at } => {
                 Event::HandoffRequested { run_id, handoff: Handoff { note: None, ..handoff }, at }
             }
-            Event::MessageDelivered { .. }
+            Event::TemplateChosen { .. }
+            | Event::MessageDelivered { .. }
             | Event::MessageRead { .. }
             | Event::FlowRunWaiting { .. }
             | Event::FlowRunEnded { detail: None, .. }

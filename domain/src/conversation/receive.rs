@@ -1,6 +1,6 @@
 //! A customer's message: what it starts, what it answers.
 
-use crate::conversation::command::{ConversationCommand, Participants, PublishedFlow, RunRequest, Surroundings};
+use crate::conversation::command::{Participants, PublishedFlow, RunRequest, Surroundings};
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{ConversationEvent, TriggerKind};
@@ -87,6 +87,7 @@ impl Draft {
             variables: Variables::new(),
             template: None,
             needs_open_window: false,
+            bulk_send_id: None,
         };
         self.begin_run(request, around)
     }
@@ -125,23 +126,4 @@ fn best(
         }
     }
     best.map(|it| (it.flow.clone(), it.node.clone()))
-}
-
-impl ConversationCommand {
-    /// Puts a version the decision asked for into what it may look into.
-    pub fn bring(&mut self, flow: PublishedFlow) {
-        match self {
-            Self::Receive { around, .. }
-            | Self::StartRun { around, .. }
-            | Self::Timer { around, .. }
-            | Self::Delivery { around, .. } => {
-                around.library.pinned = Some(flow);
-            }
-            Self::Reply { .. }
-            | Self::Retry { .. }
-            | Self::Handle { .. }
-            | Self::ChangeAddress { .. }
-            | Self::Erase { .. } => {}
-        }
-    }
 }

@@ -33,7 +33,7 @@ impl Begun {
         Ok(vec![ConversationEvent::MessageRetried {
             message_id,
             retry: retries + 1,
-            by,
+            by: Some(by),
             content,
             line: self.line.clone(),
             to: self.address.clone(),

@@ -12,6 +12,7 @@ use crate::conversation::command::{
 };
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{ConversationEvent, TriggerKind};
+use crate::conversation::template_choice::TemplateChoices;
 use crate::decide::Decide;
 use crate::flow::drawflow;
 use crate::flow::graph::NodeId;
@@ -48,7 +49,14 @@ impl Story {
     fn around(&self) -> Surroundings {
         let library = Library { active: self.flows.clone().into(), pinned: None };
         let seed = Uuid::from_u128(self.steps);
-        Surroundings { library, lead: None, timezone: chrono_tz::UTC, now: self.now, seed }
+        Surroundings {
+            library,
+            lead: None,
+            timezone: chrono_tz::UTC,
+            now: self.now,
+            seed,
+            templates: TemplateChoices::AsAsked,
+        }
     }
 
     fn when(&mut self, command: ConversationCommand) -> Result<Vec<ConversationEvent>, ConversationError> {
@@ -94,6 +102,7 @@ impl Story {
             variables: Variables::new(),
             template,
             needs_open_window,
+            bulk_send_id: None,
         });
         let around = self.around();
         self.when(ConversationCommand::StartRun { participants: participants(), request, around })
@@ -259,7 +268,7 @@ fn a_pinned_version_is_asked_for_and_brought() {
     let message = InboundMessage { text: Some("an answer".into()), ..message() };
     let mut command = ConversationCommand::Receive { participants: participants(), message, around: story.around() };
     assert_eq!(story.when(command.clone()), Err(ConversationError::GraphNeeded { flow_id, version }));
-    command.bring(asking());
+    command.surroundings().expect("it moves a run").bring(asking());
     assert_eq!(
         tags(&story.when(command).expect("it goes on")),
         ["message_received", "flow_run_stepped", "flow_run_ended"]

@@ -16,7 +16,7 @@ use crate::conversation::command::PublishedFlow;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{ConversationEvent, HeldBackReason, RunInput};
 use crate::flow::run::{Outcome, Visit};
-use crate::shared::content::OutboundContent;
+use crate::shared::content::{OutboundContent, TemplateContent};
 use crate::shared::ids::RunId;
 
 string_enum! {
@@ -133,6 +133,7 @@ pub const fn is_silence(event: &ConversationEvent) -> bool {
     matches!(
         event,
         ConversationEvent::MessageSent { .. }
+            | ConversationEvent::TemplateChosen { .. }
             | ConversationEvent::MessageDelivered { .. }
             | ConversationEvent::MessageRead { .. }
             | ConversationEvent::MessageFailed { .. }
@@ -182,12 +183,23 @@ fn units(run: RunId, events: &[ConversationEvent]) -> Vec<Unit> {
 fn wanted_by(run: RunId, event: &ConversationEvent) -> Option<Wanted> {
     match event {
         ConversationEvent::MessageQueued { run_id, content, .. } if *run_id == Some(run) => {
-            Some(Wanted { content: content.clone(), held_back: None })
+            Some(Wanted { content: as_asked(content), held_back: None })
         }
         ConversationEvent::MessageHeldBack { run_id, content, reason, .. } if *run_id == run => {
-            Some(Wanted { content: content.clone(), held_back: Some(*reason) })
+            Some(Wanted { content: as_asked(content), held_back: Some(*reason) })
         }
         _ => None,
+    }
+}
+
+/// The message without the template a group happened to give it.
+fn as_asked(content: &OutboundContent) -> OutboundContent {
+    match content {
+        OutboundContent::Template(template) if template.group_id.is_some() || template.template_id.is_some() => {
+            let (name, language) = (String::new(), String::new());
+            OutboundContent::Template(TemplateContent { name, language, ..template.clone() })
+        }
+        other => other.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::shared::ids::{TemplateGroupId, TemplateId};
 use crate::shared::inbound::Location;
 
 string_enum! {
@@ -41,8 +42,9 @@ pub struct ListSection {
     pub rows: Vec<ListRow>,
 }
 
-/// An approved template with its parameters, by name and language.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// An approved template with its parameters, by name and language; both are empty while one of a group, or one known
+/// by its id, is still to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateContent {
     /// The template's name at Meta.
@@ -58,6 +60,12 @@ pub struct TemplateContent {
     /// Parameters of dynamic buttons, by button index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub button_params: Vec<String>,
+    /// One of this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<TemplateGroupId>,
+    /// The one with this id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_id: Option<TemplateId>,
 }
 
 /// The content of one outbound message.
@@ -181,6 +189,8 @@ impl OutboundContent {
             Self::Template(template) => Self::Template(TemplateContent {
                 name: template.name.clone(),
                 language: template.language.clone(),
+                group_id: template.group_id,
+                template_id: template.template_id,
                 ..TemplateContent::default()
             }),
             Self::Location(_) => Self::Location(Location::default()),

@@ -22,6 +22,8 @@ uuid_id! { /// A template: one name in one language on one WhatsApp Business Acc
 TemplateId }
 uuid_id! { /// A group of templates that say the same.
 TemplateGroupId }
+uuid_id! { /// One message to many customers.
+BulkSendId }
 
 /// The id of an event stream: `<tenant>/<id>`, so that no one can even address another tenant's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -189,6 +189,13 @@ pub enum TemplateCommand {
         /// Now.
         at: DateTime<Utc>,
     },
+    /// Meta refused to send it.
+    RecordSendRefusal {
+        /// Why.
+        error: ProviderError,
+        /// Now.
+        at: DateTime<Utc>,
+    },
     /// Want it gone.
     RequestDeletion {
         /// What the client said.

@@ -8,6 +8,7 @@ use crate::template::category::{Category, NonUtility, check_word};
 use crate::template::command::{Draft, TemplateCommand};
 use crate::template::error::TemplateError;
 use crate::template::event::TemplateEvent;
+use crate::template::sending::{sendable, stops_template};
 use crate::template::{KnownTemplate, Template, draft};
 
 /// How long a submission may take; after that it may be tried again.
@@ -32,6 +33,11 @@ impl Decide for Template {
             TemplateCommand::SetWorkApproval { approved, at } => Ok(self.present()?.set_work_approval(approved, at)),
             TemplateCommand::PauseSending { reason, at } => Ok(self.present()?.pause_sending(reason, at)),
             TemplateCommand::ResumeSending { at } => Ok(self.present()?.resume_sending(at)),
+            TemplateCommand::RecordSendRefusal { error, at } => {
+                let known = self.existing()?;
+                let news = sendable(self).is_ok() && stops_template(error.code) && !known.is_gone();
+                Ok(news.then_some(TemplateEvent::SendRefused { error, at }).into_iter().collect())
+            }
             TemplateCommand::RequestDeletion { client_approval, at } => {
                 self.existing()?.request_deletion(client_approval, at)
             }

@@ -76,6 +76,8 @@ pub enum TemplateEvent {
     SendingPaused { reason: Option<String>, at: DateTime<Utc> },
     /// Nobody here lets it rest any more.
     SendingResumed { at: DateTime<Utc> },
+    /// Meta refused to send it, to whomever: it is passed over until something about it changes.
+    SendRefused { error: ProviderError, at: DateTime<Utc> },
     /// Somebody wants it gone.
     DeletionRequested { client_approval: Option<ClientApproval>, at: DateTime<Utc> },
     /// Meta did not delete it.
@@ -103,6 +105,7 @@ event_tags!(TemplateEvent {
     WorkApprovalWithdrawn = "template.work_approval_withdrawn",
     SendingPaused = "template.sending_paused",
     SendingResumed = "template.sending_resumed",
+    SendRefused = "template.send_refused",
     DeletionRequested = "template.deletion_requested",
     DeletionFailed = "template.deletion_failed",
     Deleted = "template.deleted",

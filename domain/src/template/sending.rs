@@ -19,8 +19,12 @@ pub enum Unsendable {
     WorkNotApproved,
     /// Somebody here lets it rest.
     PausedHere,
-    /// Meta refused it for this recipient before, with this code.
+    /// Meta refused it for this message before, with this code.
     RefusedBefore { code: i64 },
+    /// It is advertising, and the sender did not allow that.
+    Marketing,
+    /// Meta refuses to send it to anybody, with this code.
+    SendRefused { code: i64 },
 }
 
 impl std::fmt::Display for Unsendable {
@@ -34,12 +38,14 @@ impl std::fmt::Display for Unsendable {
             Self::WorkNotApproved => f.write_str("its work approval was taken back"),
             Self::PausedHere => f.write_str("somebody here paused it"),
             Self::RefusedBefore { code } => write!(f, "it was refused with {code} before"),
+            Self::Marketing => f.write_str("it is marketing, which was not allowed (allowMarketing)"),
+            Self::SendRefused { code } => write!(f, "Meta refuses to send it, with {code}"),
         }
     }
 }
 
 /// Whether a template may be sent: Meta approved it, its category is one somebody agreed to, nobody took the approval
-/// to work with it back, and nobody here lets it rest.
+/// to work with it back, nobody here lets it rest, and Meta did not refuse to send it since.
 ///
 /// # Errors
 /// The first of these that does not hold.
@@ -57,5 +63,15 @@ pub fn sendable(template: &Template) -> Result<&KnownTemplate, Unsendable> {
     if known.own_pause.is_some() {
         return Err(Unsendable::PausedHere);
     }
+    if let Some(error) = &known.send_refusal {
+        return Err(Unsendable::SendRefused { code: error.code });
+    }
     Ok(known)
+}
+
+/// Whether a refusal of class D holds for everybody: the template is absent, against a policy, paused, disabled, or may
+/// not be sent this way. The others (132000, 132005, 132012, 132018) are about one message's parameters (Meta,
+/// support/error-codes).
+pub const fn stops_template(code: i64) -> bool {
+    matches!(code, 132_001 | 132_007 | 132_015 | 132_016 | 131_063 | 131_055 | 134_100 | 134_102)
 }

@@ -11,6 +11,8 @@ impl KnownTemplate {
         match (self.is_work_approved, approved) {
             (false, true) => vec![TemplateEvent::WorkApproved { at }],
             (true, false) => vec![TemplateEvent::WorkApprovalWithdrawn { at }],
+            // Somebody wants it tried again, though Meta refused to send it.
+            (true, true) if self.send_refusal.is_some() => vec![TemplateEvent::WorkApproved { at }],
             (true, true) | (false, false) => Vec::new(),
         }
     }

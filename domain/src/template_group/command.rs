@@ -55,6 +55,8 @@ pub enum TemplateGroupCommand {
     Pick {
         /// What for, such as a message's id.
         subject: String,
+        /// How often, one at least.
+        count: u32,
         /// What chance decides by.
         seed: u64,
         /// Its templates, and whether each may be sent.

@@ -6,7 +6,7 @@ use crate::decide::Decide;
 use crate::template_group::command::{GroupChange, TemplateGroupCommand};
 use crate::template_group::error::{DESCRIPTION_CHARS_MAX, MEMBERS_MAX, NAME_CHARS_MAX, TemplateGroupError};
 use crate::template_group::event::TemplateGroupEvent;
-use crate::template_group::pick_strategy::{Candidate, PickStrategy, pick};
+use crate::template_group::pick_strategy::{Candidate, PickStrategy, pick, picks};
 use crate::template_group::{Member, OpenGroup, TemplateGroup};
 
 impl Decide for TemplateGroup {
@@ -45,8 +45,8 @@ impl Decide for TemplateGroup {
                 }
                 (Self::Absent | Self::Deleted(_), None) => Err(TemplateGroupError::NotFound),
             },
-            TemplateGroupCommand::Pick { subject, seed, candidates, at } => {
-                Ok(vec![self.existing()?.pick(subject, seed, &candidates, at)])
+            TemplateGroupCommand::Pick { subject, count, seed, candidates, at } => {
+                Ok(vec![self.existing()?.pick(subject, count.max(1), seed, &candidates, at)])
             }
             TemplateGroupCommand::Restore { change, at } => match self {
                 Self::Open(group) => group.change(change, at),
@@ -104,18 +104,27 @@ impl OpenGroup {
     }
 
     /// Only its own templates can be picked, in its own order.
-    fn pick(&self, subject: String, seed: u64, candidates: &[Candidate], at: DateTime<Utc>) -> TemplateGroupEvent {
+    fn pick(
+        &self,
+        subject: String,
+        count: u32,
+        seed: u64,
+        candidates: &[Candidate],
+        at: DateTime<Utc>,
+    ) -> TemplateGroupEvent {
         let own = self.members.iter().filter_map(|member| candidates.iter().find(|it| it.member == *member).cloned());
         let own: Vec<Candidate> = own.collect();
-        let picked = pick(self.strategy, self.turn, seed, &own);
+        let first = pick(self.strategy, self.turn, seed, &own);
+        let last = picks(self.strategy, self.turn, seed, &own).nth(count as usize - 1);
         TemplateGroupEvent::Picked {
             subject,
+            count,
             strategy: self.strategy,
             turn: self.turn,
             seed,
-            considered: picked.considered,
-            chosen: picked.chosen,
-            next_turn: picked.next_turn,
+            considered: first.considered,
+            chosen: first.chosen,
+            next_turn: last.map_or(first.next_turn, |(_, last)| last.next_turn),
             at,
         }
     }
@@ -279,9 +288,10 @@ mod tests {
             candidate("a", Some(Unsendable::RefusedBefore { code: 132_015 })),
             candidate("stranger", None),
         ];
-        let command = TemplateGroupCommand::Pick { subject: "m1".into(), seed: 5, candidates, at: at() };
+        let command = TemplateGroupCommand::Pick { subject: "m1".into(), count: 1, seed: 5, candidates, at: at() };
         let picked = |turn, considered: Vec<Considered>| TemplateGroupEvent::Picked {
             subject: "m1".into(),
+            count: 1,
             strategy: PickStrategy::RoundRobin,
             turn,
             seed: 5,

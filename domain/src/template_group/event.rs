@@ -33,9 +33,12 @@ pub enum TemplateGroupEvent {
     /// It sends on this line alone; on none in particular when there is none.
     LinePinned { phone_number_id: Option<String>, at: DateTime<Utc> },
     /// One of its templates was picked for `subject`, or none could be: every one that was looked at, in the order
-    /// they were looked at, and why it was passed over.
+    /// they were looked at, and why it was passed over. `count`: as often as that was done with the same templates, each
+    /// time with the turn the one before left and the next seed; what was looked at is told of the first.
     Picked {
         subject: String,
+        #[serde(default = "once", skip_serializing_if = "is_once")]
+        count: u32,
         strategy: PickStrategy,
         turn: u64,
         seed: u64,
@@ -48,6 +51,15 @@ pub enum TemplateGroupEvent {
     Deleted { at: DateTime<Utc> },
     /// It is used again.
     Restored { at: DateTime<Utc> },
+}
+
+const fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_once(count: &u32) -> bool {
+    *count == 1
 }
 
 event_tags!(TemplateGroupEvent {

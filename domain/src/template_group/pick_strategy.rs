@@ -63,6 +63,22 @@ pub fn pick(strategy: PickStrategy, turn: u64, seed: u64, candidates: &[Candidat
     Pick { considered, chosen: None, next_turn: turn }
 }
 
+/// One pick after the other, each with the turn the one before left and the next seed, and with what it was drawn by.
+pub fn picks(
+    strategy: PickStrategy,
+    turn: u64,
+    seed: u64,
+    candidates: &[Candidate],
+) -> impl Iterator<Item = ((u64, u64), Pick)> {
+    let mut drawn = (turn, seed);
+    std::iter::repeat_with(move || {
+        let (turn, seed) = drawn;
+        let picked = pick(strategy, turn, seed, candidates);
+        drawn = (picked.next_turn, seed.wrapping_add(1));
+        ((turn, seed), picked)
+    })
+}
+
 /// The order candidates are looked at in.
 pub fn order(strategy: PickStrategy, turn: u64, seed: u64, candidates: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..candidates).collect();

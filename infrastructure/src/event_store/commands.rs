@@ -97,10 +97,10 @@ where
         events: Vec<A::Event>,
         along: &Along,
         loaded: &mut Loaded<A>,
-    ) -> Result<Reached, Attempt<A::Error>> {
+    ) -> Result<Told<A>, Attempt<A::Error>> {
         let nothing_else = along.once.is_empty() && along.mark.is_empty() && along.conclude.is_none();
         if events.is_empty() && nothing_else {
-            return Ok(Reached { position: None, sequence: loaded.sequence });
+            return Ok((Reached { position: None, sequence: loaded.sequence }, events));
         }
         let mut after = loaded.aggregate.clone();
         for event in &events {
@@ -140,7 +140,7 @@ where
         loaded.aggregate = after;
         loaded.sequence += i64::try_from(later).unwrap_or_default();
         self.poke(later > 0, sends > 0);
-        Ok(Reached { position, sequence: loaded.sequence })
+        Ok((Reached { position, sequence: loaded.sequence }, events))
     }
 
     fn poke(&self, events: bool, effects: bool) {
@@ -168,6 +168,7 @@ where
     }
 }
 
+type Told<A> = (Reached, Vec<<A as Aggregate>::Event>);
 type Decided<A> = Result<Vec<<A as Aggregate>::Event>, <A as Aggregate>::Error>;
 
 enum Attempt<E: std::error::Error> {
@@ -220,6 +221,16 @@ where
         command: A::Command,
         along: Along,
     ) -> Result<Reached, CommandError<A::Error>> {
+        self.tell(stream, cause, command, along).await.map(|(reached, _)| reached)
+    }
+
+    async fn tell(
+        &self,
+        stream: &StreamId,
+        cause: &Cause,
+        command: A::Command,
+        along: Along,
+    ) -> Result<Told<A>, CommandError<A::Error>> {
         let slot = self.slot(stream);
         let mut slot = slot.lock().await;
         for attempt in 1..=ATTEMPTS_MAX {

@@ -67,10 +67,14 @@ impl HistoryReader for PgHistory {
                 events.push(event);
             }
         }
-        self.keys.open(&mut connection, &mut events).await.map_err(KeyError::into_database).map_err(app_error)?;
-        drop(connection);
-        let entries = events.into_iter().map(entry).collect::<Result<_, _>>().map_err(AppError::internal)?;
-        Ok(Batch { entries, more })
+        let parts = self.keys.find(&mut connection, &events).await.map_err(KeyError::into_database);
+        let parts = parts.map_err(app_error)?;
+        let last = events.last().map(|event| Place { position: event.position, sequence: event.sequence });
+        let entries = Box::new(move || {
+            parts.open(&mut events);
+            events.into_iter().map(entry).collect::<Result<Vec<_>, _>>().map_err(AppError::internal)
+        });
+        Ok(Batch { entries, last, more })
     }
 }
 

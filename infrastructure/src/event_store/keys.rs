@@ -88,6 +88,28 @@ impl Remembered {
     }
 }
 
+/// What is sealed in some events, with the keys to it.
+#[derive(Default)]
+pub struct SealedParts {
+    /// Each with the place of its event among them.
+    sealed: Vec<(usize, TenantId, Sealed)>,
+    /// `None` for a destroyed one.
+    keys: HashMap<(TenantId, ContactId), Option<ContactKey>>,
+}
+
+impl SealedParts {
+    /// Opens the events they were found in.
+    pub fn open(&self, events: &mut [RawEvent]) {
+        for (index, tenant, part) in &self.sealed {
+            let Some(event) = events.get_mut(*index) else { continue };
+            match self.keys.get(&(*tenant, part.contact)) {
+                Some(Some(key)) => event.open(key, part),
+                Some(None) | None => event.erased = true,
+            }
+        }
+    }
+}
+
 /// Finds and makes the keys of contacts.
 pub struct KeyRing {
     pool: PgPool,
@@ -154,6 +176,15 @@ impl KeyRing {
     /// # Errors
     /// The database. An event that does not open says so when it is decoded.
     pub async fn open(&self, connection: &mut PgConnection, events: &mut [RawEvent]) -> Result<(), KeyError> {
+        self.find(connection, events).await?.open(events);
+        Ok(())
+    }
+
+    /// What is sealed in events, with the keys to it: all that [`KeyRing::open`] needs a database for.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn find(&self, connection: &mut PgConnection, events: &[RawEvent]) -> Result<SealedParts, KeyError> {
         let mut sealed: Vec<(usize, TenantId, Sealed)> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             if let Some(part) = sealed::part_of(event.payload.get())
@@ -163,17 +194,10 @@ impl KeyRing {
             }
         }
         if sealed.is_empty() {
-            return Ok(());
+            return Ok(SealedParts::default());
         }
         let keys = self.all(connection, sealed.iter().map(|(_, tenant, part)| (*tenant, part.contact))).await?;
-        for (index, tenant, part) in sealed {
-            let Some(event) = events.get_mut(index) else { continue };
-            match keys.get(&(tenant, part.contact)) {
-                Some(Some(key)) => event.open(key, &part),
-                Some(None) | None => event.erased = true,
-            }
-        }
-        Ok(())
+        Ok(SealedParts { sealed, keys })
     }
 
     /// Opens one sealed part that does not stand in an event.

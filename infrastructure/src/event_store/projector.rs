@@ -12,13 +12,16 @@ use domain::shared::ids::StreamId;
 use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
-use crate::event_store::generations::{self, Held, Which};
+use crate::event_store::generations::{self, Held, Role, Which};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
 use crate::event_store::rebuild::{refold, slices};
 
 /// Events a projection takes in at a time.
 pub const BATCH_MAX: i64 = 1_000;
+/// Events a generation that is not live takes in at a time: others write meanwhile, and what they commit waits for
+/// the disk behind what it wrote.
+pub const BATCH_BESIDE_MAX: i64 = 300;
 
 /// What one turn of a projection came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,10 @@ pub trait Projection: Send + Sync {
         let Some(held) = generations::lock(&mut transaction, self.name(), which).await? else {
             return Ok(Turn::NotOurs);
         };
+        if held.role != Role::Live {
+            // Documents and checkpoint are lost together or not at all, and then made again.
+            sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
+        }
         let turn = self.advance(&mut transaction, &held, None).await?;
         if !matches!(turn, Turn::Advanced { events: 0, .. }) {
             transaction.commit().await?;
@@ -131,9 +138,10 @@ where
         held: &Held,
         until: Option<Position>,
     ) -> Result<Turn, sqlx::Error> {
-        let mut events = read_log(connection, held.position, self.batch, &[D::Aggregate::TYPE]).await?;
+        let batch = if held.role == Role::Live { self.batch } else { self.batch.min(BATCH_BESIDE_MAX) };
+        let mut events = read_log(connection, held.position, batch, &[D::Aggregate::TYPE]).await?;
         self.keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
-        let full = events.len() as i64 == self.batch;
+        let full = events.len() as i64 == batch;
         let read = events.len();
         events.retain(|event| until.is_none_or(|until| event.position <= until));
         let drained = !full || events.len() < read;

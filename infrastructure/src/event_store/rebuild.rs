@@ -12,7 +12,7 @@ pub mod swap;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use application::projections::Differences;
 use rand::Rng;
@@ -22,9 +22,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::generations::{Role, Which};
-use crate::event_store::projector::{BATCH_MAX, Projection, Turn};
+use crate::event_store::projector::{BATCH_BESIDE_MAX, Projection, Turn};
 use crate::event_store::rebuild::compare::Compared;
-use crate::event_store::rebuild::reader::{Pace, Reader};
+use crate::event_store::rebuild::reader::{PAUSES, Pace, Reader, busy};
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
@@ -60,6 +60,16 @@ enum Next {
     After(u64),
     /// Nothing: it is live, or gone.
     Over,
+}
+
+/// What a turn of a generation that is not live came to.
+enum Turned {
+    /// There may be more.
+    Full,
+    /// It is at the head.
+    AtHead,
+    /// Somebody else runs it, or it is halted.
+    NotOurs,
 }
 
 impl Rebuilder {
@@ -149,8 +159,7 @@ impl Rebuilder {
             Some("slices") => self.read_slices(projection, generation, stop).await,
             Some("comparing") => self.compare(&**projection, generation).await,
             Some("swapping") => {
-                let turn = projection.turn_of(&self.pool, Which::Numbered(generation)).await?;
-                if matches!(turn, Turn::Advanced { events, .. } if events as i64 == BATCH_MAX) {
+                if let Turned::Full = self.turn(&**projection, generation).await? {
                     return Ok(Next::Again);
                 }
                 let swapped = swap::swap(&self.pool, &**projection, generation, attempt).await?;
@@ -240,11 +249,27 @@ impl Rebuilder {
         Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
     }
 
+    /// A turn; when there is more to take in, with a pause beside others.
+    async fn turn(&self, projection: &dyn Projection, generation: i32) -> Result<Turned, sqlx::Error> {
+        let began = Instant::now();
+        match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
+            Turn::Advanced { events, .. } if events as i64 == BATCH_BESIDE_MAX => {
+                let took = began.elapsed();
+                if busy(&self.pool).await? {
+                    tokio::time::sleep(took * PAUSES).await;
+                }
+                Ok(Turned::Full)
+            }
+            Turn::Advanced { .. } => Ok(Turned::AtHead),
+            Turn::NotOurs => Ok(Turned::NotOurs),
+        }
+    }
+
     /// An ordinary turn. A build at the head goes on to be compared.
     async fn keep_up(&self, projection: &dyn Projection, generation: i32, build: bool) -> Result<Next, sqlx::Error> {
-        match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
-            Turn::Advanced { events, .. } if events as i64 == BATCH_MAX => Ok(Next::Again),
-            Turn::Advanced { .. } if build => {
+        match self.turn(projection, generation).await? {
+            Turned::Full => Ok(Next::Again),
+            Turned::AtHead if build => {
                 sqlx::query(
                     "update projections set phase = 'comparing'
                       where name = $1 and generation = $2 and phase = 'catching_up' and status = 'running'",
@@ -255,8 +280,8 @@ impl Rebuilder {
                 .await?;
                 Ok(Next::Again)
             }
-            Turn::NotOurs if build => Ok(Next::After(BUSY_MS)),
-            Turn::Advanced { .. } | Turn::NotOurs => Ok(Next::After(rand::rng().random_range(IDLE_MS))),
+            Turned::NotOurs if build => Ok(Next::After(BUSY_MS)),
+            Turned::AtHead | Turned::NotOurs => Ok(Next::After(rand::rng().random_range(IDLE_MS))),
         }
     }
 

@@ -145,6 +145,9 @@ fn shard_of(item: &InboundItem) -> usize {
         }
         InboundItem::Status { news, .. } => news.provider_message_id.hash(&mut hasher),
         InboundItem::AddressChanged { phone_number_id, from, .. } => (phone_number_id, name_of(from)).hash(&mut hasher),
+        InboundItem::Preference { phone_number_id, phone, .. } => {
+            (phone_number_id, Some(phone.as_str())).hash(&mut hasher)
+        }
         InboundItem::Template(news) => (&news.waba_id, &news.name, &news.language).hash(&mut hasher),
         InboundItem::Parked { reason, .. } => reason.hash(&mut hasher),
     }

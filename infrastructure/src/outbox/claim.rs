@@ -32,6 +32,8 @@ pub struct Claimed {
     pub recipient: Address,
     /// What; `None` when this build cannot read it.
     pub content: Option<OutboundContent>,
+    /// Whether it yields to conversations.
+    pub is_broadcast: bool,
     /// Which retry by a person it is; 0 for none.
     pub retry: u32,
     /// Tries so far, this one included.
@@ -42,27 +44,34 @@ pub struct Claimed {
     pub expired: bool,
 }
 
-/// Claims up to `limit` messages, none of the lines in `except`. A lane gives its head only, and nothing while
+/// Claims up to `limit` messages, none of the lines in `except`, and no broadcasts of those in `broadcasts_except`. A lane gives its head only, and nothing while
 /// its head is in flight, in doubt or waits for a retry.
 ///
 /// # Errors
 /// The database.
-pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<Claimed>, sqlx::Error> {
+pub async fn claim(
+    pool: &PgPool,
+    limit: i64,
+    except: &[String],
+    broadcasts_except: &[String],
+) -> Result<Vec<Claimed>, sqlx::Error> {
     let rows = sqlx::query(
         "with due as (
             select o.id from outbox o
              where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
+               and (o.priority = 0 or o.bucket <> all($4))
                and not exists (select from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3))
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
          update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3
            from due where o.id = due.id
          returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,
-                   o.retry, o.resent, o.expires_at < now() as expired",
+                   o.retry, o.priority, o.resent, o.expires_at < now() as expired",
     )
     .bind(limit)
     .bind(except)
     .bind(LEASE_SEC)
+    .bind(broadcasts_except)
     .fetch_all(pool)
     .await?;
     rows.iter()
@@ -76,6 +85,7 @@ pub async fn claim(pool: &PgPool, limit: i64, except: &[String]) -> Result<Vec<C
                 message_id: MessageId(row.try_get("message_id")?),
                 recipient: row.try_get::<Json<Address>, _>("recipient")?.0,
                 content: row.try_get::<Json<OutboundContent>, _>("content").ok().map(|content| content.0),
+                is_broadcast: row.try_get::<i16, _>("priority")? > 0,
                 retry: row.try_get::<i32, _>("retry")?.unsigned_abs(),
                 attempts: row.try_get("attempts")?,
                 resent: row.try_get("resent")?,

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 /// Messages of a pair at once.
 const PAIR_BURST: NonZeroU32 = NonZeroU32::new(45).expect("not zero");
@@ -15,6 +15,10 @@ const PAIR_BURST: NonZeroU32 = NonZeroU32::new(45).expect("not zero");
 const PAIR_PERIOD: Duration = Duration::from_secs(6);
 /// Messages in flight on one line: a slow line holds up only itself.
 const LINE_IN_FLIGHT_MAX: usize = 96;
+/// Broadcasts among them.
+const BROADCASTS_IN_FLIGHT_MAX: usize = 80;
+/// The part of a line's rate that broadcasts leave to conversations, who so never wait behind them.
+const KEPT_BACK: f64 = 0.1;
 
 /// What this node has sent lately.
 pub struct Limits {
@@ -23,17 +27,48 @@ pub struct Limits {
     pairs: DefaultKeyedRateLimiter<(String, String)>,
 }
 
+/// Tokens of a line, refilled as time passes up to one second's worth. Broadcasts leave a part of them to conversations.
 struct LineBucket {
     per_second: u32,
-    rate: DefaultDirectRateLimiter,
+    tokens: f64,
+    refilled: Instant,
+    everything: Gate,
+    broadcasts: Gate,
+}
+
+/// What is in flight, and until when nothing more goes.
+#[derive(Default)]
+struct Gate {
     in_flight: usize,
     blocked_until: Option<Instant>,
 }
 
+impl Gate {
+    fn is_closed(&mut self, now: Instant, most: usize) -> bool {
+        if self.blocked_until.is_some_and(|until| until <= now) {
+            self.blocked_until = None;
+        }
+        self.blocked_until.is_some() || self.in_flight >= most
+    }
+}
+
 impl LineBucket {
     fn new(per_second: u32) -> Self {
-        let quota = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-        Self { per_second, rate: RateLimiter::direct(Quota::per_second(quota)), in_flight: 0, blocked_until: None }
+        let tokens = f64::from(per_second.max(1));
+        Self { per_second, tokens, refilled: Instant::now(), everything: Gate::default(), broadcasts: Gate::default() }
+    }
+
+    /// Takes a token, or says how long until there is one.
+    fn take(&mut self, now: Instant, is_broadcast: bool) -> Result<(), Duration> {
+        let rate = f64::from(self.per_second.max(1));
+        self.tokens = (self.tokens + rate * now.duration_since(self.refilled).as_secs_f64()).min(rate);
+        self.refilled = now;
+        let needed = if is_broadcast { 1.0 + (rate * KEPT_BACK).max(1.0).min(rate - 1.0) } else { 1.0 };
+        if self.tokens < needed {
+            return Err(Duration::from_secs_f64((needed - self.tokens) / rate));
+        }
+        self.tokens -= 1.0;
+        Ok(())
     }
 }
 
@@ -45,55 +80,62 @@ impl Limits {
         Self { clock: DefaultClock::default(), lines: Mutex::new(HashMap::new()), pairs: RateLimiter::keyed(quota) }
     }
 
-    /// Lines that take nothing at the moment.
-    pub fn closed_lines(&self) -> Vec<String> {
+    /// Lines that take nothing at the moment, and those that take no broadcasts.
+    pub fn closed_lines(&self) -> (Vec<String>, Vec<String>) {
         let now = Instant::now();
-        let mut lines = self.lines();
-        let closed = lines.iter_mut().filter_map(|(line, bucket)| {
-            if bucket.blocked_until.is_some_and(|until| until <= now) {
-                bucket.blocked_until = None;
+        let (mut everything, mut broadcasts) = (Vec::new(), Vec::new());
+        for (line, bucket) in self.lines().iter_mut() {
+            if bucket.everything.is_closed(now, LINE_IN_FLIGHT_MAX) {
+                everything.push(line.clone());
+            } else if bucket.broadcasts.is_closed(now, BROADCASTS_IN_FLIGHT_MAX) {
+                broadcasts.push(line.clone());
             }
-            (bucket.blocked_until.is_some() || bucket.in_flight >= LINE_IN_FLIGHT_MAX).then(|| line.clone())
-        });
-        closed.collect()
+        }
+        (everything, broadcasts)
     }
 
     /// Takes the right to send one message now, or says how long to wait. Without a recipient there is no pair limit.
     ///
     /// # Errors
     /// The wait.
-    pub fn take(&self, line: &str, per_second: u32, recipient: Option<&str>) -> Result<(), Duration> {
-        let now = self.clock.now();
+    pub fn take(
+        &self,
+        line: &str,
+        per_second: u32,
+        recipient: Option<&str>,
+        is_broadcast: bool,
+    ) -> Result<(), Duration> {
         let mut lines = self.lines();
         let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second));
-        if bucket.per_second != per_second {
-            let (in_flight, blocked_until) = (bucket.in_flight, bucket.blocked_until);
-            *bucket = LineBucket { in_flight, blocked_until, ..LineBucket::new(per_second) };
-        }
-        if let Err(not_until) = bucket.rate.check() {
-            let wait = not_until.wait_time_from(now);
-            bucket.blocked_until = Some(Instant::now() + wait);
+        bucket.per_second = per_second;
+        let now = Instant::now();
+        if let Err(wait) = bucket.take(now, is_broadcast) {
+            let gate = if is_broadcast { &mut bucket.broadcasts } else { &mut bucket.everything };
+            gate.blocked_until = gate.blocked_until.max(Some(now + wait));
             return Err(wait);
         }
         if let Some(recipient) = recipient {
             let pair = (line.to_owned(), recipient.to_owned());
-            self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(now))?;
+            self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(self.clock.now()))?;
         }
-        bucket.in_flight += 1;
+        bucket.everything.in_flight += 1;
+        bucket.broadcasts.in_flight += usize::from(is_broadcast);
         Ok(())
     }
 
     /// A message that was taken came back.
-    pub fn give_back(&self, line: &str) {
+    pub fn give_back(&self, line: &str, is_broadcast: bool) {
         if let Some(bucket) = self.lines().get_mut(line) {
-            bucket.in_flight = bucket.in_flight.saturating_sub(1);
+            bucket.everything.in_flight = bucket.everything.in_flight.saturating_sub(1);
+            bucket.broadcasts.in_flight = bucket.broadcasts.in_flight.saturating_sub(usize::from(is_broadcast));
         }
     }
 
     /// The channel asked to slow a line down.
     pub fn block(&self, line: &str, pause: Duration) {
         if let Some(bucket) = self.lines().get_mut(line) {
-            bucket.blocked_until = bucket.blocked_until.max(Some(Instant::now() + pause));
+            let gate = &mut bucket.everything;
+            gate.blocked_until = gate.blocked_until.max(Some(Instant::now() + pause));
         }
     }
 
@@ -127,17 +169,27 @@ mod tests {
     #[test]
     fn a_line_takes_its_rate_and_then_closes() {
         let limits = Limits::new();
-        let taken = (0..30).filter(|n| limits.take("1", 20, Some(&n.to_string())).is_ok()).count();
+        let taken = (0..30).filter(|n| limits.take("1", 20, Some(&n.to_string()), false).is_ok()).count();
         assert!((20..=22).contains(&taken), "{taken}");
-        assert_eq!(limits.closed_lines(), ["1"]);
-        assert!(limits.take("2", 20, Some("a")).is_ok());
+        assert_eq!(limits.closed_lines().0, ["1"]);
+        assert!(limits.take("2", 20, Some("a"), false).is_ok());
+    }
+
+    #[test]
+    fn broadcasts_leave_a_part_of_the_line_to_conversations() {
+        let limits = Limits::new();
+        let taken = (0..200).filter(|_| limits.take("1", 100, None, true).is_ok()).count();
+        assert!((89..=92).contains(&taken), "{taken}");
+        assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
+        assert!(limits.take("1", 100, None, false).is_ok(), "a reply does not wait");
+        assert!(limits.take("one", 1, None, true).is_ok(), "a slow line takes broadcasts too");
     }
 
     #[test]
     fn a_pair_takes_its_burst_and_then_waits_seconds() {
         let limits = Limits::new();
-        let refused = (0..46).find_map(|_| limits.take("1", 1_000, Some("a")).err());
+        let refused = (0..46).find_map(|_| limits.take("1", 1_000, Some("a"), false).err());
         assert!(refused.is_some_and(|wait| wait > Duration::from_secs(4)), "{refused:?}");
-        assert!(limits.take("1", 1_000, Some("b")).is_ok(), "another customer is not held up");
+        assert!(limits.take("1", 1_000, Some("b"), false).is_ok(), "another customer is not held up");
     }
 }

@@ -106,7 +106,8 @@ impl Outbox {
         if free == 0 {
             return Ok(Vec::new());
         }
-        claim::claim(&self.pool, i64::try_from(free).unwrap_or(1), &self.limits.closed_lines()).await
+        let (closed, closed_to_broadcasts) = self.limits.closed_lines();
+        claim::claim(&self.pool, i64::try_from(free).unwrap_or(1), &closed, &closed_to_broadcasts).await
     }
 
     async fn sweep(&self) {
@@ -139,7 +140,9 @@ impl Outbox {
             return self.record_failure(&facts, &message, error).await;
         };
         let pair = line.pair_limit.then(|| message.recipient.to_string());
-        while let Err(wait) = self.limits.take(&message.bucket, line.messages_per_second, pair.as_deref()) {
+        while let Err(wait) =
+            self.limits.take(&message.bucket, line.messages_per_second, pair.as_deref(), message.is_broadcast)
+        {
             if wait > HELD_MAX {
                 return self.put_back(&message, wait.as_secs_f64(), Back::Held("held by a rate limit")).await;
             }
@@ -147,11 +150,11 @@ impl Outbox {
         }
         if !self.departures.leave(&message).await {
             // Somebody else has it by now, or the database cannot be reached: nothing left.
-            return self.limits.give_back(&message.bucket);
+            return self.limits.give_back(&message.bucket, message.is_broadcast);
         }
         let known = Try { conversation: message.lane, message: message.message_id, retry: message.retry }.correlation();
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
-        self.limits.give_back(&message.bucket);
+        self.limits.give_back(&message.bucket, message.is_broadcast);
         let verdict = judge(answer, message.attempts, message.resent);
         metrics::counter!("outbox_answers_total", "verdict" => verdict.word()).increment(1);
         self.conclude(&line, &facts, message, verdict).await;

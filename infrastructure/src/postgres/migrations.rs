@@ -42,6 +42,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128150000 "incidents",
     20261128150100 "queue_log",
     20261128150200 "view_message_delivery",
+    20261128160000 "bulk_sends",
     20261128170000 "template_batches",
     20261128170100 "template_snapshots",
     20261128170200 "view_message_template",

@@ -210,10 +210,15 @@ async fn remove(
             and (work ->> 'phone' = any($2) or work ->> 'conversation' = any($3::uuid[]::text[]))",
     )
     .bind(tenant.0)
-    .bind(phones)
+    .bind(&phones)
     .bind(&lanes)
     .execute(&mut *connection)
     .await?;
+    sqlx::query("update bulk_recipients set phone = '', params = null where tenant_id = $1 and phone = any($2)")
+        .bind(tenant.0)
+        .bind(&phones)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query("delete from snapshots where aggregate_id = any($1)").bind(streams).execute(&mut *connection).await?;
     let webhooks = format!("delete from webhook_journal j where (j.state <> 0 or j.attempts > 0) and {NAMED}");
     sqlx::query(&webhooks).bind(tenant.0).bind(names).execute(&mut *connection).await?;

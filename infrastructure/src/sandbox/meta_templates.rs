@@ -96,6 +96,22 @@ impl Templates {
         Ok(answer)
     }
 
+    /// The code a message with this template is refused with, where it is known and may not be sent: paused, disabled, or
+    /// not there as far as sending goes.
+    pub(super) fn refusal(&self, name: &str, language: &str) -> Option<i64> {
+        let all = self.accounts.values().flat_map(|account| &account.templates);
+        let mut same = all.filter(|it| it.name == name && it.language == language).peekable();
+        same.peek()?;
+        if same.clone().any(|it| matches!(it.status.as_str(), "APPROVED" | "FLAGGED" | "REINSTATED")) {
+            return None;
+        }
+        same.next().map(|it| match it.status.as_str() {
+            "PAUSED" => 132_015,
+            "DISABLED" => 132_016,
+            _ => 132_001,
+        })
+    }
+
     /// A page of the list.
     pub(super) fn list(&mut self, waba: &str, wanted: &Wanted) -> Value {
         let account = self.accounts.entry(waba.to_owned()).or_default();

@@ -100,6 +100,7 @@ impl World {
             }
             InboundItem::Message { .. }
             | InboundItem::AddressChanged { .. }
+            | InboundItem::Preference { .. }
             | InboundItem::Template(_)
             | InboundItem::Parked { .. } => "other".into(),
         };

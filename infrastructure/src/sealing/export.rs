@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::chain;
 use super::keys::SealKey;
 use super::leaf::{Hash, Leaves};
-use super::reader::{self, Until};
+use super::reader::{self, CopyConnection, Until};
 use super::seals::{self, BATCH_MAX, Seal};
 use crate::postgres::app_error;
 
@@ -182,7 +182,7 @@ async fn batch(
     tenant: String,
     (from, to): (i64, i64),
 ) -> Result<Vec<Line>, sqlx::Error> {
-    let mut connection = pool.acquire().await?;
+    let mut connection = CopyConnection::acquire(&pool).await?;
     let (mut leaves, mut hashes, mut own) = (Leaves::default(), Vec::<Hash>::new(), Vec::new());
     let mut number = seal.first_number;
     let all = reader::read(&mut connection, before.end, Until::Position(seal.end), BATCH_MAX, |event| {
@@ -193,7 +193,7 @@ async fn batch(
         number += 1;
     });
     all.await?;
-    drop(connection);
+    connection.give_back();
     let mut lines = vec![Line::Batch {
         batch: seal.batch,
         first_number: seal.first_number,

@@ -1,11 +1,14 @@
 //! Reading the stored bytes of many events: binary `copy`, one message an event, nothing copied twice.
 //!
-//! A stream that is not read to its end leaves the connection unusable: whoever might be interrupted reads in a
-//! task of its own.
+//! A stream that is not read to its end leaves the connection unusable: [`CopyConnection`] sees to it that nobody gets
+//! it after that.
+
+use std::ops::{Deref, DerefMut};
 
 use application::log::Position;
 use futures::TryStreamExt;
-use sqlx::PgConnection;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use super::leaf::Stored;
@@ -27,10 +30,55 @@ pub enum Until {
     Position(Position),
 }
 
+/// A connection that goes back to the pool only when all that was read on it came to its end. A `copy` that fails or is
+/// given up leaves its last answer unread, and sqlx (0.8.6) does not count it: the next one on the connection would take
+/// that for the end of an empty result.
+pub struct CopyConnection {
+    connection: PoolConnection<Postgres>,
+    is_sound: bool,
+}
+
+impl CopyConnection {
+    /// One of the pool's.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn acquire(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: pool.acquire().await?, is_sound: false })
+    }
+
+    /// Everything was read to its end.
+    pub fn give_back(mut self) {
+        self.is_sound = true;
+    }
+}
+
+impl Drop for CopyConnection {
+    fn drop(&mut self) {
+        if !self.is_sound {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Deref for CopyConnection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for CopyConnection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
 /// Shows `each` the events after a place, in the order of the log, `limit` at most. How many they were.
 ///
 /// # Errors
-/// The database; `each` may have seen some events by then.
+/// The database; `each` may have seen some events by then, and the connection may not be used again.
 pub async fn read(
     connection: &mut PgConnection,
     after: Position,
@@ -40,20 +88,14 @@ pub async fn read(
 ) -> Result<i64, sqlx::Error> {
     let statement = statement(after, until, limit);
     let mut rows = connection.copy_out_raw(&statement).await?;
-    let (mut seen, mut malformed) = (0, false);
+    let mut seen = 0;
     while let Some(row) = rows.try_next().await? {
-        match parse(&row) {
-            Some(Row::Event(event)) => {
-                each(&event);
-                seen += 1;
-            }
-            Some(Row::Nothing) => {}
-            // Read on all the same: the connection is used again.
-            None => malformed = true,
+        let malformed =
+            || sqlx::Error::Protocol("a row of the log came in another form than it was asked for".to_owned());
+        if let Row::Event(event) = parse(&row).ok_or_else(malformed)? {
+            each(&event);
+            seen += 1;
         }
-    }
-    if malformed {
-        return Err(sqlx::Error::Protocol("a row of the log came in another form than it was asked for".to_owned()));
     }
     Ok(seen)
 }

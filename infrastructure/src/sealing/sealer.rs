@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::chain;
 use super::head_file::HeadFile;
 use super::keys::{self, KeyError, SealKey};
 use super::leaf::Leaves;
-use super::reader::{self, Until};
+use super::reader::{self, CopyConnection, Until};
 use super::seals::{self, BATCH_MAX, Seal};
 use crate::security::secret_box::SecretBox;
 
@@ -60,32 +60,10 @@ impl Sealer {
     /// The key does not open, or the database; nothing of the turn remains.
     pub async fn turn(&self) -> Result<Turn, KeyError> {
         let key = self.key.get_or_try_init(|| keys::signing(&self.pool, &self.secrets)).await?;
-        let mut transaction = self.pool.begin().await?;
-        if !sqlx::query_scalar::<_, bool>(LOCK).fetch_one(&mut *transaction).await? {
-            return Ok(Turn::NotOurs);
-        }
-        let last = seals::newest(&mut *transaction).await?.unwrap_or_else(Seal::genesis);
-        let (mut leaves, mut hashes, mut end) = (Leaves::default(), Vec::new(), last.end);
-        let events = reader::read(&mut transaction, last.end, Until::Horizon, BATCH_MAX, |event| {
-            hashes.push(leaves.hash(event));
-            end = event.position;
-        });
-        let events = events.await?;
-        if events == 0 {
-            return Ok(Turn::Idle);
-        }
-        let (batch, last_number, digest) = (last.batch + 1, last.last_number + events, chain::digest(&hashes));
-        let chain = chain::link(&last.chain, &digest);
-        let signature = key.sign(&chain::head_text(batch, last_number, &chain));
-        let (first_number, key_id) = (last.last_number + 1, key.id.clone());
-        let seal = Seal { batch, first_number, last_number, end, digest, chain, signature, key_id };
-        if events == BATCH_MAX {
-            // A full batch that a crash loses is sealed again to the same bytes: appends need not share the disk with it.
-            sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
-        }
-        seals::insert(&mut *transaction, &seal).await?;
-        transaction.commit().await?;
-        Ok(Turn::Sealed(events))
+        let mut connection = CopyConnection::acquire(&self.pool).await?;
+        let turn = seal(&mut connection, key).await?;
+        connection.give_back();
+        Ok(turn)
     }
 
     /// Seals everything there is; how many events.
@@ -163,4 +141,34 @@ impl Sealer {
         }
         Ok(sealed)
     }
+}
+
+/// Seals one batch on a connection, if nobody else is at it.
+async fn seal(connection: &mut PgConnection, key: &SealKey) -> Result<Turn, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    if !sqlx::query_scalar::<_, bool>(LOCK).fetch_one(&mut *transaction).await? {
+        return Ok(Turn::NotOurs);
+    }
+    let last = seals::newest(&mut *transaction).await?.unwrap_or_else(Seal::genesis);
+    let (mut leaves, mut hashes, mut end) = (Leaves::default(), Vec::new(), last.end);
+    let events = reader::read(&mut transaction, last.end, Until::Horizon, BATCH_MAX, |event| {
+        hashes.push(leaves.hash(event));
+        end = event.position;
+    });
+    let events = events.await?;
+    if events == 0 {
+        return Ok(Turn::Idle);
+    }
+    let (batch, last_number, digest) = (last.batch + 1, last.last_number + events, chain::digest(&hashes));
+    let chain = chain::link(&last.chain, &digest);
+    let signature = key.sign(&chain::head_text(batch, last_number, &chain));
+    let (first_number, key_id) = (last.last_number + 1, key.id.clone());
+    let seal = Seal { batch, first_number, last_number, end, digest, chain, signature, key_id };
+    if events == BATCH_MAX {
+        // A full batch that a crash loses is sealed again to the same bytes: appends need not share the disk with it.
+        sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
+    }
+    seals::insert(&mut *transaction, &seal).await?;
+    transaction.commit().await?;
+    Ok(Turn::Sealed(events))
 }

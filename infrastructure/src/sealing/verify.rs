@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::chain;
 use super::keys;
 use super::leaf::{Leaves, Stored};
-use super::reader::{self, Until};
+use super::reader::{self, CopyConnection, Until};
 use super::seals::{self, BATCH_MAX, Seal};
 use crate::security::secret_box::SecretBox;
 
@@ -116,9 +116,9 @@ async fn walk(
     let limit = page.iter().map(|seal| seal.events().clamp(0, BATCH_MAX)).sum::<i64>() + 1;
     let after = before.end;
     let mut walk = Walk::new(before, page, keys);
-    let mut connection = pool.acquire().await?;
+    let mut connection = CopyConnection::acquire(pool).await?;
     reader::read(&mut connection, after, Until::Position(last), limit, |event| walk.event(event)).await?;
-    drop(connection);
+    connection.give_back();
     walk.finish();
     Ok((walk.bad.map_or(Ok(walk.before), Err), walk.good))
 }

@@ -111,8 +111,8 @@ async fn whoever_lost_the_lease_commits_nothing() {
     let stage = Stage::set_with(Options { roles: Some("api,projector".to_owned()), ..Options::default() }).await;
     stage.hears(ANNA, "hello").await;
     stage.waits(ANNA, |it| it.state == 0).await;
-    let zombie = claim::claim(stage.pool(), 10, &[]).await.expect("a claim").pop().expect("the message");
-    assert!(claim::claim(stage.pool(), 10, &[]).await.expect("a claim").is_empty(), "it is held");
+    let zombie = claim::claim(stage.pool(), 10, &[], &[]).await.expect("a claim").pop().expect("the message");
+    assert!(claim::claim(stage.pool(), 10, &[], &[]).await.expect("a claim").is_empty(), "it is held");
     assert!(Departures::start(stage.pool().clone()).leave(&zombie).await, "it may leave");
     stage.time_passes(ANNA).await;
     assert_eq!(in_doubt::sweep(stage.pool()).await.expect("a sweep"), (1, 0));
@@ -142,7 +142,7 @@ async fn whoever_lost_the_lease_commits_nothing() {
 
     stage.time_passes(ANNA).await;
     assert_eq!(in_doubt::sweep(stage.pool()).await.expect("a sweep"), (0, 1));
-    let again = claim::claim(stage.pool(), 10, &[]).await.expect("a claim").pop().expect("the message");
+    let again = claim::claim(stage.pool(), 10, &[], &[]).await.expect("a claim").pop().expect("the message");
     assert!(again.resent && again.token != zombie.token && again.attempts == 2, "{again:?}");
 }
 
@@ -152,11 +152,11 @@ async fn what_was_claimed_and_never_left_is_due_again_and_cannot_leave_late() {
     stage.hears(ANNA, "hello").await;
     stage.waits(ANNA, |it| it.state == 0).await;
     let departures = Departures::start(stage.pool().clone());
-    let zombie = claim::claim(stage.pool(), 10, &[]).await.expect("a claim").pop().expect("the message");
+    let zombie = claim::claim(stage.pool(), 10, &[], &[]).await.expect("a claim").pop().expect("the message");
     stage.time_passes(ANNA).await;
     assert_eq!(in_doubt::sweep(stage.pool()).await.expect("a sweep"), (0, 0), "nothing is in doubt");
     assert!(!departures.leave(&zombie).await, "its claim ran out");
-    let again = claim::claim(stage.pool(), 10, &[]).await.expect("a claim").pop().expect("the message");
+    let again = claim::claim(stage.pool(), 10, &[], &[]).await.expect("a claim").pop().expect("the message");
     assert!(!again.resent && again.attempts == 1, "{again:?}");
     assert!(!departures.leave(&zombie).await, "somebody else has it");
     assert!(departures.leave(&again).await);

@@ -99,6 +99,7 @@ fn body_of(operation: &str) -> Option<Value> {
                 "getConversation",
                 "getUser",
                 "getLead",
+                "getTemplate",
                 "triggerFlowByQuery",
             ];
             assert!(

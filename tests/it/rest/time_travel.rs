@@ -5,14 +5,16 @@ use api::middleware::rate_limit::RateLimits;
 use serde_json::{Value, json};
 use tests::app::{SignedIn, TestApp, eventually};
 use tests::flows::{drawflow, echo};
+use tests::templates::{hebrew, hebrew_with};
 
 use super::refused;
 use crate::projections::history::{forget, projections};
 
 const PHONE: &str = "+972501230001";
 
-/// A conversation with a run that waits and ends, messages both ways, a person; a lead; flows, one of them deleted.
-/// What nobody folds any more: the process that comes after it only answers.
+/// A conversation with a run that waits and ends, messages both ways, a person; a lead; flows, one of them deleted; a
+/// template in two languages, one of them deleted. What nobody folds any more: the process that comes after it only
+/// answers.
 async fn lived() -> (TestApp, SignedIn, Vec<String>) {
     let app = TestApp::start().await;
     let dana = app.account("dana").await;
@@ -35,6 +37,13 @@ async fn lived() -> (TestApp, SignedIn, Vec<String>) {
     for action in ["claim", "release", "close", "reopen"] {
         dana.put(&path, &json!({ "action": action })).await.ok();
     }
+    dana.submits(&hebrew("ours")).await;
+    app.meta_decides("ours", &json!({ "event": "APPROVED" })).await;
+    let template = dana.template_is("ours", "status", "APPROVED").await;
+    dana.put("/api/templates", &json!({ "id": template["id"], "isWorkApproved": false })).await.ok();
+    dana.submits(&hebrew_with("ours", json!({ "language": "en_US" }))).await;
+    dana.delete("/api/templates/ours?language=en_US").await.ok();
+    dana.put("/api/templates", &json!({ "id": template["id"], "isWorkApproved": true })).await.ok();
     eventually("everything read", async || {
         let shown = dana.get(&path).await.ok();
         let sent = shown["messages"].as_array()?.iter().filter(|it| it["direction"] == "outbound").cloned();
@@ -46,7 +55,8 @@ async fn lived() -> (TestApp, SignedIn, Vec<String>) {
     let api = Options { roles: Some("api".to_owned()), ..Options::default() };
     let app = TestApp::on(database, api, RateLimits::lifted()).await;
     let dana = app.sign_in("dana", "correct horse").await;
-    (app, dana, vec![path, lead, format!("/api/flows/{flow}"), format!("/api/flows/{gone}")])
+    let template = "/api/templates/ours".to_owned();
+    (app, dana, vec![path, lead, format!("/api/flows/{flow}"), format!("/api/flows/{gone}"), template])
 }
 
 fn asking() -> Value {
@@ -106,6 +116,9 @@ async fn every_point_shows_what_was_live_then() {
         assert!(statuses(n).contains(&404) && statuses(n).contains(&200), "{} begins in between", paths[n]);
     }
     assert_eq!(statuses(3).last(), Some(&404), "the flow was deleted");
+    let mut of_the_name = statuses(4);
+    of_the_name.dedup();
+    assert_eq!(of_the_name, [404, 200, 400, 200], "none, one, two languages, one that is left");
     for (n, event) in log.iter().enumerate() {
         let (position, at) = (event["position"].as_str().expect("one"), event["at"].as_str().expect("one"));
         // Several events may be shown with one time: then all of them are in.

@@ -10,6 +10,9 @@ use uuid::Uuid;
 
 use crate::routes::ndjson::Ndjson;
 
+/// What a line holds beside the payload, generously.
+const BESIDE_PAYLOAD_BYTES: usize = 600;
+
 /// An event.
 #[derive(Object)]
 #[oai(rename_all = "camelCase")]
@@ -72,14 +75,18 @@ impl From<HistoryEntry> for EntryRow {
     }
 }
 
-/// The event as a line.
+/// The events as lines.
 ///
 /// # Errors
-/// It is no JSON.
-pub fn line(entry: &HistoryEntry, text: &mut Vec<u8>) -> AppResult<()> {
-    serde_json::to_writer(&mut *text, entry).map_err(AppError::internal)?;
-    text.push(b'\n');
-    Ok(())
+/// One is no JSON.
+pub fn text(entries: &[HistoryEntry]) -> AppResult<Vec<u8>> {
+    let bytes = entries.iter().map(|entry| entry.payload.get().len() + BESIDE_PAYLOAD_BYTES).sum();
+    let mut text = Vec::with_capacity(bytes);
+    for entry in entries {
+        serde_json::to_writer(&mut text, entry).map_err(AppError::internal)?;
+        text.push(b'\n');
+    }
+    Ok(text)
 }
 
 /// Events, in the form the client accepts.

@@ -1,9 +1,10 @@
-//! `GET,POST,PUT /api/templates`, `DELETE /api/templates/{name}`.
+//! `GET,POST,PUT /api/templates`, `GET,DELETE /api/templates/{name}`.
 
 use std::sync::Arc;
 
 use application::templates::Approval;
 use application::templates::groups::TEMPLATES_MAX;
+use application::templates::named::TemplateName;
 use application::templates::ports::TemplateFilter;
 use application::templates::submit::NewTemplate;
 use application::templates::sync::SyncReport;
@@ -19,10 +20,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::error::{ApiError, Change, Deletion, Failure, List, Submission};
+use crate::error::{ApiError, Change, Deletion, Failure, List, Read, Submission};
 use crate::routes::Group;
 use crate::routes::answers::{Answer, Made, next, page};
 use crate::routes::body::{Body, OptionalBody};
+use crate::routes::history::at;
 use crate::security::may::{May, Templates};
 
 /// A template to be submitted.
@@ -208,6 +210,34 @@ impl TemplatesApi {
         }
         let approval = Approval { is_work_approved, non_utility };
         Ok(app.templates.approve(&caller.session, id, approval).await?.into())
+    }
+
+    /// A template
+    ///
+    /// By its name, as it was last known; the list asks Meta. A name may have a template in each of several languages:
+    /// then `language` says which. One that was deleted is shown while no other has its name. With `at`, as it was then.
+    #[oai(path = "/:name", method = "get", operation_id = "getTemplate")]
+    async fn get(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: May<Templates>,
+        /// The template's name.
+        name: Path<String>,
+        /// In this language.
+        #[oai(validator(max_length = 20))]
+        language: Query<Option<String>>,
+        /// Of this WhatsApp Business Account, where several have the name in that language.
+        #[oai(name = "wabaId", validator(max_length = 60))]
+        waba_id: Query<Option<String>>,
+        /// As it was at this time or position.
+        #[oai(name = "at")]
+        then: Query<Option<String>>,
+    ) -> Result<Json<TemplateView>, Failure<Read>> {
+        let wanted = TemplateName { name: name.0, language: language.0, waba_id: waba_id.0 };
+        Ok(Json(match at(then.as_deref())? {
+            None => app.templates.get(&caller.session, &wanted).await?,
+            Some(at) => app.past.template(&caller.session, &wanted, &at).await?,
+        }))
     }
 
     /// Delete a template

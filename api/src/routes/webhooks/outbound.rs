@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use application::conversations::triggers::OutboundRequest;
+use application::error::AppError;
 use domain::shared::ids::FlowId;
 use poem::web::Data;
 use poem_openapi::payload::Json;
@@ -25,17 +26,18 @@ struct Trigger {
     phone: String,
     /// An active flow with a `trigger_outbound` node.
     flow_id: FlowId,
-    /// A template group to send from first.
+    /// A template group: the template it picks goes first when the customer's window is closed, and its next ones when
+    /// Meta refuses that. It counts before `templateId` and `templateName`.
     template_group_id: Option<String>,
     /// An approved template to send first, by its name; language and parameters come from `data`.
     #[oai(validator(min_length = 1, max_length = 512))]
     template_name: Option<String>,
-    /// An approved template to send first, by its id.
+    /// An approved template to send first, by its id; it counts before `templateName`.
     template_id: Option<String>,
     /// Whether the answer comes before the first message is tried.
     #[oai(default)]
     queue: bool,
-    /// Variables of the run. `templateLanguage`, `templateParams`, `headerParam` and `phoneNumberId` also
+    /// Variables of the run. `templateLanguage`, `templateParams`, `headerParam`, `buttonParams` and `phoneNumberId` also
     /// say how and from which line the template is sent; the first of `templateParams` becomes `code` and
     /// `otpCode` when those are absent.
     #[oai(default)]
@@ -56,13 +58,14 @@ struct Triggered {
 
 impl Trigger {
     fn request(self) -> Result<OutboundRequest, ApiError> {
-        if self.template_name.is_none() && (self.template_id.is_some() || self.template_group_id.is_some()) {
-            let words = "no such template: templates are known by templateName";
-            return Err(ApiError::invalid("template_unknown", words));
-        }
+        let unknown = || ApiError::from(AppError::TemplateUnknown);
+        let group = self.template_group_id.map(|id| id.parse().map_err(|_| unknown())).transpose()?;
+        let template = self.template_id.map(|id| id.parse().map_err(|_| unknown())).transpose()?;
         Ok(OutboundRequest {
             phone: phone(&self.phone)?,
             flow_id: self.flow_id,
+            template_group_id: group,
+            template_id: template,
             template_name: self.template_name,
             queue: self.queue,
             data: self.data.into_iter().collect(),
@@ -78,7 +81,8 @@ impl Outbound {
     /// Start an outbound flow
     ///
     /// Writes to a customer first. Outside the 24-hour window the first message must be a template; the
-    /// customer's answer then goes on in the same flow. Without `queue`, the answer comes when the channel
+    /// customer's answer then goes on in the same flow. Inside it, a flow that begins by saying something says it at
+    /// once, without the template. 409 `template_unavailable` says why none of the templates may be sent. Without `queue`, the answer comes when the channel
     /// took or refused the first message, after 10 s at the latest.
     #[oai(path = "/", method = "post", operation_id = "triggerOutboundFlow")]
     async fn trigger(
@@ -111,11 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_known_by_name_alone() {
-        assert_eq!(read(json!({"templateGroupId": "g"})).unwrap_err().body.code, "template_unknown");
-        assert_eq!(read(json!({"templateId": "t"})).unwrap_err().body.code, "template_unknown");
-        let named = read(json!({"templateId": "t", "templateName": "hello", "queue": true})).unwrap();
+    fn a_group_counts_before_an_id_and_an_id_before_a_name() {
+        let id = "a8b4ef2d-a8a4-4650-9414-ab6f335e01b4";
+        let named = read(json!({"templateGroupId": id, "templateName": "hello", "queue": true})).unwrap();
         assert_eq!((named.template_name.as_deref(), named.queue), (Some("hello"), true));
+        assert_eq!(named.template_group_id.map(|it| it.to_string()).as_deref(), Some(id));
+        assert_eq!(read(json!({"templateGroupId": "g"})).unwrap_err().body.code, "template_unknown");
         assert_eq!(read(json!({"data": {"templateId": "t"}})).unwrap().data["templateId"], "t");
     }
 

@@ -15,6 +15,7 @@ use crate::conversation::command::{
     ConversationCommand, DeliveryNews, Handling, Library, Participants, PublishedFlow, RunRequest, Surroundings,
 };
 use crate::conversation::event::{ConversationEvent, HeldBackReason, TriggerKind};
+use crate::conversation::template_choice::TemplateChoices;
 use crate::conversation::what_if::{Comparison, Cue, Unit, replay, units};
 use crate::decide::Decide;
 use crate::flow::drawflow;
@@ -77,7 +78,14 @@ impl World {
         self.drawn += 1;
         let library = Library { active: self.flows.clone().into(), pinned: None };
         let (lead, seed) = (self.lead.clone(), Uuid::from_u128(self.drawn));
-        Surroundings { library, lead, timezone: chrono_tz::Asia::Jerusalem, now: self.now, seed }
+        Surroundings {
+            library,
+            lead,
+            timezone: chrono_tz::Asia::Jerusalem,
+            now: self.now,
+            seed,
+            templates: TemplateChoices::AsAsked,
+        }
     }
 
     fn when(&mut self, command: ConversationCommand) {
@@ -197,6 +205,7 @@ impl World {
             variables: Variables::from_iter([("n".to_owned(), json!(how % 9))]),
             template: how.is_multiple_of(2).then_some(template),
             needs_open_window: false,
+            bulk_send_id: None,
         });
         let around = self.around();
         self.when(ConversationCommand::StartRun { participants: participants(None), request, around });

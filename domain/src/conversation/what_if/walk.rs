@@ -8,7 +8,9 @@ use crate::conversation::command::{DeliveryNews, Library, PublishedFlow, Surroun
 use crate::conversation::decide::Draft;
 use crate::conversation::error::ConversationError;
 use crate::conversation::event::{ConversationEvent, RunInput, TriggerKind};
+use crate::conversation::flow_run::Sender;
 use crate::conversation::receive::waits_for_reply;
+use crate::conversation::template_choice::TemplateChoices;
 use crate::conversation::what_if::{Unit, ends, units};
 use crate::flow::engine::Input;
 use crate::flow::graph::{Graph, NodeId};
@@ -139,7 +141,7 @@ impl Walk {
                 ConversationEvent::MessageQueued { run_id: Some(run_id), content, .. }
                 | ConversationEvent::MessageHeldBack { run_id, content, .. },
             ) if *run_id == self.run => {
-                self.draft.send(self.run, content.clone(), &around)?;
+                self.draft.send(Sender::flow(self.run), content.clone(), &around)?;
                 self.draft.wait_at(node, Wait { wait_for: WaitFor::Reply, until: None, refused: 0 }, *at)?;
             }
             Some(_) | None => {
@@ -297,6 +299,7 @@ impl Walk {
             timezone: self.timezone,
             now,
             seed: self.run.0,
+            templates: TemplateChoices::AsAsked,
         }
     }
 

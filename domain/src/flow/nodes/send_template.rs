@@ -7,6 +7,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::run::{Action, Wait, WaitFor};
 use crate::flow::validation::Report;
 use crate::shared::content::{OutboundContent, TemplateContent};
+use crate::shared::ids::{TemplateGroupId, TemplateId};
 
 const SENT: &str = "sent";
 const FAILED: &str = "failed";
@@ -17,11 +18,11 @@ const FAILED: &str = "failed";
 pub struct SendTemplate {
     /// The template by our id.
     pub template_id: Option<String>,
-    /// The template by our group of translations.
+    /// One of a group of ours, as the group picks.
     pub template_group_id: Option<String>,
-    /// The template by its name at Meta.
+    /// The template by its name at Meta; where a group or an id is named, that counts.
     pub template_name: Option<String>,
-    /// Its language.
+    /// Its language; of a group, the members in this language alone when there are some.
     pub language: Option<String>,
     /// Body parameters in order.
     pub params: Vec<String>,
@@ -39,6 +40,16 @@ impl SendTemplate {
     fn language(&self) -> &str {
         self.language.as_deref().unwrap_or_default()
     }
+
+    fn group(&self) -> Result<Option<TemplateGroupId>, &'static str> {
+        let id = self.template_group_id.as_deref().filter(|id| !id.is_empty());
+        id.map(|id| id.parse().map_err(|_| "is no id of a template group")).transpose()
+    }
+
+    fn template(&self) -> Result<Option<TemplateId>, &'static str> {
+        let id = self.template_id.as_deref().filter(|id| !id.is_empty());
+        id.map(|id| id.parse().map_err(|_| "is no id of a template")).transpose()
+    }
 }
 
 impl NodeKind for SendTemplate {
@@ -47,14 +58,18 @@ impl NodeKind for SendTemplate {
     }
 
     fn check(&self, report: &mut Report<'_>) {
-        let by_id = self.template_id.is_some() || self.template_group_id.is_some();
-        if by_id && self.name().is_empty() {
-            report.warn("templateName", "is what is sent by; without it the run leaves by `failed`");
-        } else {
-            report.required("templateName", self.name());
+        let (group, template) = (self.group(), self.template());
+        for (field, wrong) in [("templateGroupId", group.err()), ("templateId", template.err())] {
+            if let Some(words) = wrong {
+                report.warn(field, format!("{words}: the run leaves by `failed`"));
+            }
         }
-        if !self.name().is_empty() {
-            report.required("language", self.language());
+        let by_name = group == Ok(None) && template == Ok(None);
+        if by_name {
+            report.required("templateName", self.name());
+            if !self.name().is_empty() {
+                report.required("language", self.language());
+            }
         }
         report.template("templateName", self.name());
         report.template("language", self.language());
@@ -72,16 +87,18 @@ impl NodeKind for SendTemplate {
     }
 
     fn enter(&self, step: &mut Step<'_>) -> Next {
-        let name = step.render(self.name());
-        let language = step.render(self.language());
-        if name.is_empty() || language.is_empty() {
+        let (group_id, template_id) = (self.group().unwrap_or_default(), self.template().unwrap_or_default());
+        let by_id = group_id.is_some() || template_id.is_some();
+        let name = if by_id { String::new() } else { step.render(self.name()) };
+        let language = if template_id.is_some() { String::new() } else { step.render(self.language()) };
+        if !by_id && (name.is_empty() || language.is_empty()) {
             step.warn("a template without a name or a language was not sent");
             return Next::exit(FAILED);
         }
         let params = self.params.iter().map(|text| step.render(text)).collect();
         let header_param = self.header_param.as_deref().map(|text| step.render(text));
         let button_params = self.button_params.iter().map(|text| step.render(text)).collect();
-        let template = TemplateContent { name, language, params, header_param, button_params };
+        let template = TemplateContent { name, language, params, header_param, button_params, group_id, template_id };
         step.act(Action::Send(OutboundContent::Template(template)));
         Next::Wait(Wait { wait_for: WaitFor::Delivery, until: None, refused: 0 })
     }
@@ -117,5 +134,6 @@ mod tests {
         assert_eq!(wrong(json!({})), ["templateName"]);
         assert_eq!(wrong(json!({"templateName": "a", "params": ["{{"]})), ["language", "params[0]"]);
         assert!(wrong(json!({"templateGroupId": "7"})).is_empty());
+        assert!(wrong(json!({"templateGroupId": "a8b4ef2d-a8a4-4650-9414-ab6f335e01b4"})).is_empty());
     }
 }

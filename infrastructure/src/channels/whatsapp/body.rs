@@ -245,6 +245,8 @@ mod tests {
             params: vec!["Noa".into(), "17:00".into()],
             header_param: Some("https://files.example/clip.mp4?v=2".into()),
             button_params: vec![String::new(), "track/8".into()],
+            group_id: None,
+            template_id: None,
         };
         assert_eq!(
             object(&OutboundContent::Template(full.clone())),

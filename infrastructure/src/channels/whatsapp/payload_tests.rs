@@ -71,7 +71,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("status_sent", &["status sent"]),
     ("unknown_field", &["parked"]),
     ("user_id_update", &["address +972545550111 -> IL.7710000000000009"]),
-    ("user_preferences", &["parked", "parked"]),
+    ("user_preferences", &["marketing false", "marketing true"]),
     ("value_errors", &["parked"]),
 ];
 
@@ -85,6 +85,7 @@ fn told(item: &InboundItem) -> String {
             None => format!("status {}", news.status),
         },
         InboundItem::AddressChanged { from, to, .. } => format!("address {from} -> {to}"),
+        InboundItem::Preference { wants_marketing, .. } => format!("marketing {wants_marketing}"),
         InboundItem::Template(news) => format!("template {} {}", news.name, news.language),
         InboundItem::Parked { .. } => "parked".to_owned(),
     }

@@ -5,6 +5,7 @@ use application::channels::{InboundItem, StatusNews};
 use chrono::{DateTime, Utc};
 use domain::shared::delivery::DeliveryStatus;
 use domain::shared::nulls::without_nulls;
+use domain::shared::phone::Phone;
 use serde_json::{Map, Value};
 
 use super::{change, errors, message, sender, template_news, wire};
@@ -81,6 +82,7 @@ fn of_change(entry: &Entry, change: &Value) -> Vec<InboundItem> {
     match field.as_deref() {
         None | Some("messages") => of_messages(line, value, change),
         Some("user_id_update") if value.contains_key("user_id_update") => of_user_id_updates(line, value),
+        Some("user_preferences") if value.contains_key("user_preferences") => of_user_preferences(line, value),
         Some(field) if template_news::FIELDS.contains(&field) => {
             vec![match template_news::of_change(field, entry.id.clone(), entry.at, value) {
                 Ok(news) => InboundItem::Template(news),
@@ -189,6 +191,30 @@ fn of_user_id_updates(line: Option<String>, value: &Map<String, Value>) -> Vec<I
         items.push(parked(line.as_deref(), "webhook field `user_id_update`", &Value::Object(rest)));
     }
     items
+}
+
+/// Who stopped a business's marketing messages, or takes them again (Meta, webhooks/reference/user_preferences).
+fn of_user_preferences(line: Option<String>, value: &Map<String, Value>) -> Vec<InboundItem> {
+    let preference = |element: &Value| {
+        let told = wire::text(element, &["value"]);
+        let wants_marketing = match told.as_deref() {
+            Some("stop") => false,
+            Some("resume") => true,
+            _ => return None,
+        };
+        let is_marketing = wire::text(element, &["category"])? == "marketing_messages";
+        Some(InboundItem::Preference {
+            phone_number_id: line.clone()?,
+            phone: Phone::from_wa_id(&wire::text(element, &["wa_id"])?)?,
+            wants_marketing,
+            at: wire::timestamp(element, &["timestamp"])?,
+        })
+        .filter(|_| is_marketing)
+    };
+    let each = |element| {
+        preference(element).unwrap_or_else(|| parked(line.as_deref(), "a preference that cannot be read", element))
+    };
+    wire::elements(value.get("user_preferences")).iter().map(each).collect()
 }
 
 /// Any other field is parked: element by element where a line's value is nothing but lists, else as a whole.

@@ -193,6 +193,8 @@ impl ReplyRequest {
             params: self.template_params,
             header_param: self.header_param,
             button_params: self.button_params,
+            group_id: None,
+            template_id: None,
         }))
     }
 

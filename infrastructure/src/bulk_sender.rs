@@ -1,0 +1,157 @@
+//! The bulk sender: hands the messages of running bulk sends over to the outbox, no further ahead than a line sends in
+//! half a second, so that a cancelled one stops and a paused template is noticed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use application::actor::{Actor, Cause};
+use application::bulk::delivery::{BulkDelivery, Errand, Outcome, outbound_node};
+use application::channels::lines::LineStore;
+use application::conversations::ports::{LineDirectory, LineFacts};
+use application::error::{AppError, AppResult};
+use application::templates::choose::Occasion;
+use domain::conversation::command::PublishedFlow;
+use domain::conversation::template_choice::TemplateWanted;
+use domain::flow::graph::NodeId;
+use domain::shared::phone::Phone;
+use futures::stream::{self, StreamExt};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::postgres::bulk_sends::claims::{self, Claimed, UnderWay};
+
+/// How often running bulk sends are looked at while nothing can be handed over.
+const IDLE: Duration = Duration::from_millis(100);
+/// How often they are looked for while there are none.
+const LOOK: Duration = Duration::from_millis(500);
+/// Messages handed over ahead of the line, at least and at most.
+const AHEAD: (i64, i64) = (40, 1_000);
+/// Recipients claimed at a time.
+const CLAIM_MAX: i64 = 250;
+/// Messages handed over at once: they share commits.
+const AT_ONCE: usize = 64;
+
+/// Hands bulk sends over.
+pub struct BulkSender {
+    /// The database.
+    pub pool: PgPool,
+    /// Hands a message over.
+    pub delivery: BulkDelivery,
+    /// The lines' accounts.
+    pub directory: Arc<dyn LineDirectory>,
+    /// The lines' rates.
+    pub lines: Arc<dyn LineStore>,
+}
+
+impl BulkSender {
+    /// Works until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let pause = match self.round().await {
+                Ok(None) => LOOK,
+                Ok(Some(0)) => IDLE,
+                Ok(Some(_)) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "Bulk sends could not go on");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// A claim of each bulk send under way; how many recipients were done with. `None` when there is none under way.
+    async fn round(&self) -> AppResult<Option<usize>> {
+        claims::tidy(&self.pool).await?;
+        let under_way = claims::under_way(&self.pool).await?;
+        if under_way.is_empty() {
+            return Ok(None);
+        }
+        let mut done = 0;
+        for bulk in under_way {
+            done += self.advance(&bulk).await?;
+        }
+        Ok(Some(done))
+    }
+
+    async fn advance(&self, bulk: &UnderWay) -> AppResult<usize> {
+        let line = self.directory.find(&bulk.line).await?.filter(|line| line.tenant == bulk.tenant);
+        let Some(line) = line else { return self.give_up(bulk).await };
+        let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
+        let ahead = (i64::from(open.messages_per_second) / 2).clamp(AHEAD.0, AHEAD.1);
+        let room = ahead - claims::on_their_way(&self.pool, &bulk.line, ahead).await?;
+        // Not one by one as the line takes them: what goes together shares its commits.
+        if room < ahead / 4 {
+            return Ok(0);
+        }
+        let token = Uuid::new_v4();
+        let claimed = claims::claim(&self.pool, bulk.id, token, room.min(CLAIM_MAX)).await?;
+        if claimed.is_empty() {
+            return Ok(0);
+        }
+        let flow = self.flow(bulk).await?;
+        let outcomes = self.hand_over(bulk, &line, flow.as_ref(), claimed).await?;
+        claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
+        Ok(outcomes.len())
+    }
+
+    /// The flow answers go on in, as long as it is active.
+    async fn flow(&self, bulk: &UnderWay) -> AppResult<Option<(PublishedFlow, NodeId)>> {
+        let Some(id) = bulk.plan.flow_id else { return Ok(None) };
+        let active = self.delivery.decisions.library.active(bulk.tenant).await?;
+        let flow = active.iter().find(|flow| flow.flow_id == id);
+        Ok(flow.and_then(|flow| Some((flow.clone(), outbound_node(flow)?))))
+    }
+
+    async fn hand_over(
+        &self,
+        bulk: &UnderWay,
+        line: &LineFacts,
+        flow: Option<&(PublishedFlow, NodeId)>,
+        claimed: Vec<Claimed>,
+    ) -> AppResult<Vec<(i32, Outcome)>> {
+        let wanted = TemplateWanted::by(&bulk.plan.content);
+        let subject = format!("bulk_send:{}#{}", bulk.id, claimed.first().map_or(0, |first| first.number));
+        let cause = Cause { actor: Actor::System, correlation: bulk.id.0, causation: None, once: None };
+        let occasion = Occasion { line, cause: &cause, subject: &subject, marketing: bulk.plan.allow_marketing };
+        let many = u32::try_from(claimed.len()).map_err(AppError::internal)?;
+        let choices = self.delivery.decisions.templates.choose_many(occasion, &wanted, many).await?;
+        let gone = bulk.plan.flow_id.is_some() && flow.is_none();
+        let each = claimed.into_iter().zip(choices).map(|(recipient, choice)| async move {
+            let skipped = |word, details: &str| (recipient.number, Outcome::Skipped(word, details.to_owned()));
+            if recipient.opted_out {
+                return Some(skipped("opted_out", ""));
+            }
+            if gone {
+                return Some(skipped("flow_inactive", "the flow is not active any more"));
+            }
+            let Ok(phone) = Phone::parse(&recipient.phone) else { return Some(skipped("erased", "")) };
+            let (number, params) = (recipient.number, recipient.params.clone());
+            let errand = Errand { bulk: bulk.id, number, phone, params, choice };
+            match self.delivery.hand_over(line, &bulk.plan, flow, errand).await {
+                Ok(outcome) => Some((number, outcome)),
+                Err(error) => {
+                    // Its lease runs out, and it comes again.
+                    tracing::warn!(bulk = %bulk.id, number, %error, "A bulk message was not handed over");
+                    None
+                }
+            }
+        });
+        Ok(stream::iter(each).buffer_unordered(AT_ONCE).filter_map(async |it| it).collect().await)
+    }
+
+    /// The line is not the account's any more.
+    async fn give_up(&self, bulk: &UnderWay) -> AppResult<usize> {
+        let token = Uuid::new_v4();
+        let claimed = claims::claim(&self.pool, bulk.id, token, CLAIM_MAX).await?;
+        let words = "the account has no such line any more";
+        let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
+        let outcomes: Vec<_> = claimed.into_iter().map(each).collect();
+        claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
+        Ok(outcomes.len())
+    }
+}
