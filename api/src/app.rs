@@ -9,6 +9,7 @@ use application::channels::WebhookIntake;
 use application::channels::lines::Lines;
 use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
+use application::conversations::outbound_status::OutboundStatuses;
 use application::conversations::triggers::Triggers;
 use application::flows::Flows;
 use application::flows::what_if::WhatIf;
@@ -26,6 +27,7 @@ use application::monitoring::Monitoring;
 use application::people::People;
 use application::projections::Projections;
 use application::templates::Templates;
+use application::templates::care::TemplateCare;
 use application::templates::groups::TemplateGroups;
 use application::time::Clock;
 use application::time_travel::TimeTravel;
@@ -65,6 +67,10 @@ pub struct App {
     pub templates: Arc<Templates>,
     /// Groups of templates.
     pub template_groups: Arc<TemplateGroups>,
+    /// Care for templates.
+    pub template_care: TemplateCare,
+    /// What became of messages, for those who had them sent.
+    pub outbound_status: OutboundStatuses,
     /// Bulk sends.
     pub bulk_sends: Arc<BulkSends>,
     /// What happened.

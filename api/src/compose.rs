@@ -1,6 +1,7 @@
 //! Puts the rooms together. The only place that names concrete adapters.
 
 pub mod adapters;
+pub mod care;
 pub mod database;
 pub mod health;
 pub mod listener;

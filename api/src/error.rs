@@ -202,6 +202,8 @@ statuses! {
     Question: 400 401 403 404 413 415 500 503;
     /// A proof, which may come too early.
     Proof: 400 401 403 404 409 500 503;
+    /// A question about many things that comes with a body.
+    Ask: 400 401 403 413 415 500 503;
     /// Something of the caller's own.
     Own: 401 403 404 500 503;
     /// Something new.

@@ -58,6 +58,15 @@ pub type Operations = (
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
     (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
+    (
+        templates::check_sent::CheckSentApi,
+        templates::controlled_batch::ControlledBatchApi,
+        templates::ai_variants::AiVariantsApi,
+        templates::health_actions::HealthActionsApi,
+        templates::approved_audit::ApprovedAuditApi,
+        templates::archive_history::ArchiveHistoryApi,
+        templates::waba_migration::WabaMigrationApi,
+    ),
     (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
     (
         admin::users::UsersApi,
@@ -69,6 +78,7 @@ pub type Operations = (
     (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
     (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
     (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
+    webhooks::outbound_status::OutboundStatusApi,
 );
 
 /// Every operation, to be served or documented.
@@ -87,6 +97,15 @@ pub const fn operations() -> Operations {
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
         (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
+        (
+            templates::check_sent::CheckSentApi,
+            templates::controlled_batch::ControlledBatchApi,
+            templates::ai_variants::AiVariantsApi,
+            templates::health_actions::HealthActionsApi,
+            templates::approved_audit::ApprovedAuditApi,
+            templates::archive_history::ArchiveHistoryApi,
+            templates::waba_migration::WabaMigrationApi,
+        ),
         (settings::api_access::ApiAccessApi, settings::whatsapp::WhatsappLines),
         (
             admin::users::UsersApi,
@@ -98,5 +117,6 @@ pub const fn operations() -> Operations {
         (history::Histories, audit::entries::AuditEntries, audit::verify::AuditVerify, audit::export::AuditExport),
         (webhooks::whatsapp::WhatsappWebhook, webhooks::outbound::Outbound, webhooks::flow_trigger::FlowTriggers),
         (webhooks::delivery::DeliveryMonitor, webhooks::queue_logs::QueueLogs),
+        webhooks::outbound_status::OutboundStatusApi,
     )
 }

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod inbound;
 pub mod message_view;
+pub mod outbound_status;
 pub mod ports;
 pub mod runs;
 pub mod triggers;

@@ -1,16 +1,24 @@
 //! Templates: write and submit, follow what Meta thinks of them, approve, delete.
 
 pub mod accounts;
+pub mod approved_audit;
+pub mod archive;
+pub mod batch;
+pub mod care;
+pub mod check_sent;
 pub mod choose;
 pub mod delete;
 pub mod fallback;
 pub mod groups;
+pub mod health;
 pub mod hear;
 pub mod media;
+pub mod migration;
 pub mod named;
 pub mod ports;
 pub mod submit;
 pub mod sync;
+pub mod variants;
 pub mod views;
 
 use std::sync::Arc;

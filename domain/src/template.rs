@@ -2,6 +2,7 @@
 //! be sent.
 
 pub mod approval;
+pub mod batch;
 pub mod category;
 pub mod command;
 pub mod components;
@@ -11,8 +12,11 @@ pub mod draft;
 pub mod error;
 pub mod event;
 pub mod hear;
+pub mod own_pause;
 pub mod placeholders;
+pub mod rewrite;
 pub mod sending;
+pub mod variants;
 pub mod work_approval;
 
 #[cfg(test)]
@@ -31,6 +35,7 @@ use crate::template::command::TemplateCommand;
 use crate::template::deletion::Deletion;
 use crate::template::error::TemplateError;
 use crate::template::event::TemplateEvent;
+use crate::template::own_pause::OwnPause;
 
 open_words! {
     /// How customers take a template, as Meta scores it.
@@ -121,6 +126,9 @@ pub struct KnownTemplate {
     pub quality_at: DateTime<Utc>,
     /// Whether it may be sent before the client signed it off.
     pub is_work_approved: bool,
+    /// How somebody here lets it rest.
+    #[serde(default)]
+    pub own_pause: Option<OwnPause>,
     /// Whether Meta ever approved it: what its name is blocked for after a deletion.
     pub was_approved: bool,
     /// Why Meta refused to send it the last time, unless something about it changed since.
@@ -214,6 +222,7 @@ impl KnownTemplate {
             quality: Quality::Unknown,
             quality_at: at,
             is_work_approved: before.is_none_or(|it| it.is_work_approved),
+            own_pause: before.and_then(|it| it.own_pause.clone()),
             was_approved: false,
             send_refusal: None,
             target_group: None,
@@ -294,6 +303,8 @@ impl KnownTemplate {
             }
             TemplateEvent::WorkApproved { .. } => (self.is_work_approved, self.send_refusal) = (true, None),
             TemplateEvent::WorkApprovalWithdrawn { .. } => self.is_work_approved = false,
+            TemplateEvent::SendingPaused { reason, at } => self.own_pause = Some(OwnPause { reason, at }),
+            TemplateEvent::SendingResumed { .. } => self.own_pause = None,
             TemplateEvent::DeletionRequested { client_approval, at } => {
                 self.deletion = Some(Deletion { requested_at: at, client_approval, failure: None });
             }

@@ -85,6 +85,14 @@ impl TemplateGroup {
         }
     }
 
+    /// What is kept of the group, be it deleted.
+    pub fn content(&self) -> Option<&OpenGroup> {
+        match self {
+            Self::Open(group) | Self::Deleted(group) => Some(group),
+            Self::Absent => None,
+        }
+    }
+
     pub(crate) fn apply_event(&mut self, event: TemplateGroupEvent) {
         match (std::mem::take(self), event) {
             (

@@ -18,3 +18,4 @@ pub mod sandbox;
 pub mod sealing;
 pub mod security;
 pub mod social;
+pub mod template_batches;

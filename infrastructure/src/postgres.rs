@@ -24,6 +24,8 @@ pub mod signing_keys;
 pub mod social;
 pub mod tasks;
 pub mod template_accounts;
+pub mod template_archive;
+pub mod template_batches;
 pub mod ttl_cache;
 pub mod users;
 pub mod verification_codes;

@@ -20,6 +20,7 @@
 //! Webhooks are signed over their exact bytes and retried up to seven times. Everything is kept in memory.
 
 pub mod mail;
+pub mod variants;
 
 mod meta_check;
 mod meta_inbound;

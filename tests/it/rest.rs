@@ -21,6 +21,7 @@ mod leads;
 mod limits;
 mod lines;
 mod newcomer;
+mod outbound_status;
 mod registration;
 mod sessions;
 mod social;

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cable;
 pub mod cluster;
+pub mod detour;
 pub mod flows;
 pub mod graph;
 pub mod mail;

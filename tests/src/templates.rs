@@ -60,6 +60,32 @@ impl TestApp {
         forget.execute(&self.database.pool).await.expect("an update");
     }
 
+    /// Submits a template and has it approved; its id.
+    pub async fn approves(&self, owner: &SignedIn, template: &Value) -> String {
+        let row = owner.submits(template).await;
+        let name = row["name"].as_str().expect("a name").to_owned();
+        self.meta_decides(&name, &json!({ "event": "APPROVED", "language": row["language"] })).await;
+        owner.template_is(&name, "status", "APPROVED").await;
+        row["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A person sends a customer a template, who wrote before; the message, once it stands so.
+    pub async fn is_sent(&self, sender: &SignedIn, phone: &str, template: &Value, status: &str) -> Value {
+        let conversation = sender.conversation_with(phone).await;
+        let path = format!("/api/conversations/{}", conversation["id"].as_str().expect("an id"));
+        let reply = json!({ "messageType": "template", "templateName": template["name"],
+                            "templateLanguage": template["language"], "templateParams": ["a", "b", "c"] });
+        let answer = sender.post(&format!("{path}/reply"), &reply).await;
+        // One that fails may have failed by now.
+        assert!(answer.status.is_success() || status == "failed", "{}", answer.text);
+        eventually(&format!("a template to {phone} that is {status}"), async || {
+            let shown = sender.get(&path).await.ok();
+            let messages = shown["messages"].as_array()?.clone();
+            messages.into_iter().rev().find(|it| it["type"] == "template").filter(|it| it["status"] == status)
+        })
+        .await
+    }
+
     /// How many events of this type there are.
     pub async fn events(&self, kind: &str) -> i64 {
         let count = sqlx::query_scalar("select count(*) from events where event_type = $1").bind(kind);

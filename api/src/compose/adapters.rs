@@ -10,6 +10,7 @@ use application::commands::{CatchUp, Commands};
 use application::contacts::erasure::Erasure;
 use application::conversations::Conversations;
 use application::conversations::inbound::Inbound;
+use application::conversations::outbound_status::OutboundStatuses;
 use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
@@ -91,6 +92,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::compose::care;
 use crate::compose::workers::projections;
 use crate::config::Config;
 use crate::middleware::rate_limit::{Limits, RateLimits};
@@ -309,6 +311,12 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     };
+    let template_care = care::templates(pool, &templates, &template_groups, &lines, &clock, &ids);
+    let outbound_status = OutboundStatuses {
+        reader: Arc::new(PgDeliveries { pool: pool.clone(), keys: Arc::clone(&keys) }),
+        sent: Arc::new(PgSentMessages { pool: pool.clone() }),
+        pause: Arc::new(Sleep),
+    };
     let limit_keys = LimitKeys::new(key);
     let app = App {
         verification: Verification {
@@ -365,6 +373,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         leads,
         templates,
         template_groups,
+        template_care,
+        outbound_status,
         bulk_sends,
         history: History { reader: Arc::new(PgHistory { pool: pool.clone(), keys: Arc::clone(&keys) }) },
         past: TimeTravel {

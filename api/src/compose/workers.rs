@@ -31,6 +31,7 @@ use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
 use infrastructure::retention;
 use infrastructure::security::rotation;
 use infrastructure::security::secret_box::SecretBox;
+use infrastructure::template_batches;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -138,6 +139,7 @@ pub async fn start(
             pokes: Arc::clone(&adapters.pokes),
         });
         tasks.spawn(jobs.run(stop.clone()));
+        tasks.spawn(template_batches::run(Arc::clone(&adapters.app.template_care.batches), stop.clone()));
     }
     tasks.close();
     Ok(tasks)

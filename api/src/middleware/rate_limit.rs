@@ -26,17 +26,20 @@ pub enum Limit {
     SignIn,
     /// Flows started from outside, by account.
     Trigger,
+    /// Whatever a model writes, by person.
+    Generate,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::SignIn, Self::Trigger];
+    pub const ALL: [Self; 3] = [Self::SignIn, Self::Trigger, Self::Generate];
 
     /// What the API promises.
     pub const fn promised(self) -> Rate {
         match self {
             Self::SignIn => Rate::new(10, 900),
             Self::Trigger => Rate::new(30, 60),
+            Self::Generate => Rate::new(10, 60),
         }
     }
 
@@ -45,6 +48,7 @@ impl Limit {
         match self {
             Self::SignIn => "address",
             Self::Trigger => "account",
+            Self::Generate => "person",
         }
     }
 
@@ -53,6 +57,7 @@ impl Limit {
         match self {
             Self::SignIn => "limit:signIn",
             Self::Trigger => "limit:trigger",
+            Self::Generate => "limit:generate",
         }
     }
 }
@@ -64,6 +69,8 @@ pub struct RateLimits {
     pub sign_in: Option<Rate>,
     /// Triggers, for an account.
     pub trigger: Option<Rate>,
+    /// What a model writes, for a person.
+    pub generate: Option<Rate>,
     /// How long failed attempts to sign in keep the next one waiting, for a name.
     pub patience: Option<Patience>,
     /// Whether the client's address is the last entry of `X-Forwarded-For`, which our own proxy wrote.
@@ -71,11 +78,13 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// What the API promises: 10 sign-ins in 15 minutes for an address, 30 triggers a minute for an account.
+    /// What the API promises: 10 sign-ins in 15 minutes for an address, 30 triggers a minute for an account, 10 texts of
+    /// a model a minute for a person.
     pub const fn standard() -> Self {
         Self {
             sign_in: Some(Limit::SignIn.promised()),
             trigger: Some(Limit::Trigger.promised()),
+            generate: Some(Limit::Generate.promised()),
             patience: Some(Patience::STANDARD),
             behind_proxy: false,
         }
@@ -83,13 +92,14 @@ impl RateLimits {
 
     /// No limits at all, for tests and the demo.
     pub const fn lifted() -> Self {
-        Self { sign_in: None, trigger: None, patience: None, behind_proxy: false }
+        Self { sign_in: None, trigger: None, generate: None, patience: None, behind_proxy: false }
     }
 
     const fn rate(&self, limit: Limit) -> Option<Rate> {
         match limit {
             Limit::SignIn => self.sign_in,
             Limit::Trigger => self.trigger,
+            Limit::Generate => self.generate,
         }
     }
 
@@ -129,6 +139,14 @@ impl Limits {
     /// The allowance is used up, or it is not known what is left.
     pub async fn trigger(&self, request: &Request, account: Uuid) -> Result<(), ApiError> {
         self.take(request, Limit::Trigger, "trigger", &account.to_string()).await
+    }
+
+    /// Counts what a model writes for a person, whatever the operation.
+    ///
+    /// # Errors
+    /// The allowance is used up, or it is not known what is left.
+    pub async fn generate(&self, request: &Request, person: Uuid) -> Result<(), ApiError> {
+        self.take(request, Limit::Generate, "generate", &person.to_string()).await
     }
 
     async fn take(&self, request: &Request, limit: Limit, what: &str, whose: &str) -> Result<(), ApiError> {

@@ -132,6 +132,34 @@ impl<'a> ApiExtractor<'a> for Limited {
     }
 }
 
+/// Somebody who meets the rule and may have a model write, once more within their own allowance.
+pub struct Generating<R>(pub May<R>);
+
+impl<'a, R: Rule> ApiExtractor<'a> for Generating<R> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        register_session_schemes(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        let [cookie, bearer] = R::SCHEMES;
+        vec![cookie, bearer, Limit::Generate.mark()]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let caller = May::from_request(request, body, options).await?;
+        app(request)?.limits.generate(request, caller.session.user.0).await?;
+        Ok(Self(caller))
+    }
+}
+
 /// Lets whoever meets the need pass.
 ///
 /// # Errors

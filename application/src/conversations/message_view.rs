@@ -123,6 +123,9 @@ pub struct MessageView {
     pub provider_message_id: Option<String>,
     /// `customer`, `flow`, `user` or `system`.
     pub author: String,
+    /// The person who wrote it.
+    #[serde(default)]
+    pub user_id: Option<Uuid>,
     /// The run that wrote it.
     pub run_id: Option<Uuid>,
     /// When it came in or was queued.
@@ -140,7 +143,6 @@ pub struct MessageView {
     pub bulk_send_id: Option<Uuid>,
     /// Which templates were looked at for it, what spoke against them, and which was taken: one entry a decision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_empty))]
     pub why: Vec<Decision>,
     /// Its place in the conversation.
     pub ordinal: i64,
@@ -203,9 +205,12 @@ impl Document for MessageView {
                 self.provider_message_id = Some(message.provider_message_id.clone()).filter(|id| !id.is_empty());
                 self.at = Stamp(message.sent_at);
             }
-            ConversationEvent::MessageQueued { message_id, author, run_id, bulk_send_id, content, at, .. } => {
+            ConversationEvent::MessageQueued {
+                message_id, author, user_id, run_id, bulk_send_id, content, at, ..
+            } => {
                 self.begin(recorded, message_id.0, *author);
                 self.show(content);
+                self.user_id = user_id.map(|user| user.0);
                 self.run_id = run_id.map(|run| run.0);
                 self.bulk_send_id = bulk_send_id.map(|bulk| bulk.0);
                 self.at = Stamp(*at);

@@ -73,13 +73,13 @@ impl Monitoring {
 
     async fn content(&self, tenant: TenantId, found: &Whereabouts, message: MessageId) -> AppResult<OutboundContent> {
         let history = self.deliveries.history(tenant, found.conversation, message).await?;
-        let said = history.events.into_iter().filter_map(|recorded| match recorded.event {
+        let mut said = history.events.into_iter().filter_map(|recorded| match recorded.event {
             ConversationEvent::MessageQueued { content, .. } | ConversationEvent::MessageRetried { content, .. } => {
                 Some(content)
             }
             _ => None,
         });
-        said.last().ok_or_else(|| refused("message_never_queued", "the message was held back: it was never queued"))
+        said.next_back().ok_or_else(|| refused("message_never_queued", "the message was held back: it was never queued"))
     }
 }
 

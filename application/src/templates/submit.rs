@@ -9,6 +9,7 @@ use domain::template::command::{Draft, Identity, News, TemplateCommand};
 use domain::template::{TargetGroup, components, draft};
 use domain::template_group::TemplateGroup;
 use domain::template_group::error::NAME_CHARS_MAX;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::actor::{Cause, Session};
@@ -22,7 +23,8 @@ use crate::templates::views::TemplateView;
 use crate::templates::{Templates, media};
 
 /// A template as a client sends it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NewTemplate {
     /// Its name.
     pub name: String,
@@ -47,7 +49,19 @@ impl Templates {
     /// Something about it is wrong, its name is taken or blocked, the hour's allowance is used up, or Meta does not
     /// take it.
     pub async fn submit(&self, session: &Session, new: NewTemplate) -> AppResult<Written<TemplateView>> {
-        let tenant = session.tenant;
+        self.submit_for(session.tenant, &session.cause(), new).await
+    }
+
+    /// As [`Templates::submit`], when whoever asked for it is not waiting any more.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn submit_for(
+        &self,
+        tenant: TenantId,
+        cause: &Cause,
+        new: NewTemplate,
+    ) -> AppResult<Written<TemplateView>> {
         let account = self.accounts.of(tenant).await?.into_iter().next();
         let mut draft = self.checked(tenant, account.as_ref(), new).await?;
         let account = account.ok_or_else(no_line)?;
@@ -63,19 +77,24 @@ impl Templates {
                 return Err(refusal(&draft, failure));
             }
         };
-        let (stream, cause) = (StreamId::new(tenant, draft.identity.id.0), session.cause());
+        let stream = StreamId::new(tenant, draft.identity.id.0);
         let at = self.clock.now();
         let submit = TemplateCommand::Submit { draft: draft.clone(), name_blocked_until: blocked, at };
-        if let Err(error) = self.commands.run(&stream, &cause, submit, Along::default()).await {
+        if let Err(error) = self.commands.run(&stream, cause, submit, Along::default()).await {
             self.allowance.give_back(tenant, &account.waba_id).await?;
             return Err(error.into());
         }
-        let position = self.hand_over(&account, &draft, &stream, &cause).await?;
+        let position = self.hand_over(&account, &draft, &stream, cause).await?;
         self.read_back(&stream, position).await
     }
 
     /// The draft, unless something about it is wrong.
-    async fn checked(&self, tenant: TenantId, account: Option<&BusinessAccount>, new: NewTemplate) -> AppResult<Draft> {
+    pub(crate) async fn checked(
+        &self,
+        tenant: TenantId,
+        account: Option<&BusinessAccount>,
+        new: NewTemplate,
+    ) -> AppResult<Draft> {
         let waba_id = account.map_or("", |account| account.waba_id.as_str());
         let mut draft = Draft {
             identity: Identity::new(tenant, waba_id, &new.name, &new.language),
@@ -165,21 +184,31 @@ impl Templates {
         stream: &StreamId,
         cause: &Cause,
     ) -> AppResult<Option<Position>> {
-        let identity = &draft.identity;
+        self.look_for(account, &draft.identity, stream, cause).await?.ok_or_else(|| AppError::Upstream {
+            code: "submission_in_doubt",
+            message: "Meta gave no answer, so the template may or may not have been submitted; \
+                      GET /api/templates tells once it is known"
+                .to_owned(),
+        })
+    }
+
+    /// Looks at Meta for a template whose submission is in doubt, and takes in what is found; `None` when Meta does not
+    /// show it.
+    pub(crate) async fn look_for(
+        &self,
+        account: &BusinessAccount,
+        identity: &Identity,
+        stream: &StreamId,
+        cause: &Cause,
+    ) -> AppResult<Option<Option<Position>>> {
         let told_at = self.clock.now();
         let found = self.provider.page(account, Some(&identity.name), None).await.unwrap_or_default();
         let found = found.templates.into_iter().find(|it| it.name == identity.name && it.language == identity.language);
-        let Some(found) = found else {
-            return Err(AppError::Upstream {
-                code: "submission_in_doubt",
-                message: "Meta gave no answer, so the template may or may not have been submitted; \
-                          GET /api/templates tells once it is known"
-                    .to_owned(),
-            });
-        };
+        let Some(found) = found else { return Ok(None) };
         let (identity, provider_id) = (identity.clone(), found.listing.provider_id.clone());
         let (news, at) = (News::Listed(found.listing), self.clock.now());
-        self.run(stream, cause, TemplateCommand::Hear { identity, provider_id, news, told_at, at }).await
+        let command = TemplateCommand::Hear { identity, provider_id, news, told_at, at };
+        self.run(stream, cause, command).await.map(Some)
     }
 }
 

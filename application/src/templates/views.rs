@@ -57,6 +57,16 @@ pub struct PauseView {
     pub until: Option<Stamp>,
 }
 
+/// How somebody here paused a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
+pub struct OwnPauseView {
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Stamp,
+}
+
 /// A template.
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename_all = "camelCase"))]
@@ -95,6 +105,8 @@ pub struct TemplateView {
     pub not_sendable_because: Option<String>,
     /// Whether it may be sent before the client signed it off.
     pub is_work_approved: bool,
+    /// How somebody here paused it; nothing sends it until `resume_template` of the health actions.
+    pub own_pause: Option<OwnPauseView>,
     /// Whether Meta moved it to a category nobody agreed to; `PUT /api/templates` agrees.
     pub category_blocked: bool,
     /// The category Meta is about to move it to.
@@ -144,6 +156,10 @@ impl TemplateView {
             sendable: because.is_none(),
             not_sendable_because: because,
             is_work_approved: it.is_work_approved,
+            own_pause: it
+                .own_pause
+                .as_ref()
+                .map(|pause| OwnPauseView { reason: pause.reason.clone(), since: Stamp(pause.at) }),
             category_blocked: it.category.as_ref().is_some_and(|category| !category.is_cleared(&it.cleared)),
             announced_category: it.announced_category.as_ref().map(word),
             non_utility_override_reason: it.category_override.as_ref().map(|it| it.reason.clone()),

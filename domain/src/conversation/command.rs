@@ -155,7 +155,6 @@ pub enum Handling {
 
 /// A wish about one conversation.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a command lives for one decision")]
 pub enum ConversationCommand {
     /// The customer wrote.
     Receive {

@@ -1,5 +1,7 @@
 //! Categories: UTILITY is agreed to by default, anything else is by a person's word alone.
 
+use serde::{Deserialize, Serialize};
+
 use crate::flow::validation::Problem;
 
 /// Characters of a reason at most.
@@ -18,7 +20,7 @@ open_words! {
 }
 
 /// What a person says when they want another category than UTILITY.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NonUtility {
     /// Whether they want it.
     pub wanted: bool,

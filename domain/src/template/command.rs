@@ -177,6 +177,18 @@ pub enum TemplateCommand {
         /// Now.
         at: DateTime<Utc>,
     },
+    /// Let it rest: nothing sends it until it is resumed.
+    PauseSending {
+        /// Why.
+        reason: Option<String>,
+        /// Now.
+        at: DateTime<Utc>,
+    },
+    /// Let it be sent again.
+    ResumeSending {
+        /// Now.
+        at: DateTime<Utc>,
+    },
     /// Meta refused to send it.
     RecordSendRefusal {
         /// Why.

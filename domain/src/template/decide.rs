@@ -30,10 +30,9 @@ impl Decide for Template {
             }
             TemplateCommand::Miss { listed_at, at } => Ok(self.existing()?.miss(listed_at, at)),
             TemplateCommand::OverrideCategory { word, at } => self.existing()?.override_category(&word, at),
-            TemplateCommand::SetWorkApproval { approved, at } => {
-                let template = self.existing().ok().filter(|it| !it.is_gone()).ok_or(TemplateError::NotFound)?;
-                Ok(template.set_work_approval(approved, at))
-            }
+            TemplateCommand::SetWorkApproval { approved, at } => Ok(self.present()?.set_work_approval(approved, at)),
+            TemplateCommand::PauseSending { reason, at } => Ok(self.present()?.pause_sending(reason, at)),
+            TemplateCommand::ResumeSending { at } => Ok(self.present()?.resume_sending(at)),
             TemplateCommand::RecordSendRefusal { error, at } => {
                 let known = self.existing()?;
                 let news = sendable(self).is_ok() && stops_template(error.code) && !known.is_gone();
@@ -54,6 +53,11 @@ impl Decide for Template {
 impl Template {
     fn existing(&self) -> Result<&KnownTemplate, TemplateError> {
         self.known().ok_or(TemplateError::NotFound)
+    }
+
+    /// The template, unless it is gone.
+    fn present(&self) -> Result<&KnownTemplate, TemplateError> {
+        self.existing().ok().filter(|it| !it.is_gone()).ok_or(TemplateError::NotFound)
     }
 
     fn submit(

@@ -72,6 +72,10 @@ pub enum TemplateEvent {
     WorkApproved { at: DateTime<Utc> },
     /// It may not be sent until somebody approves it again.
     WorkApprovalWithdrawn { at: DateTime<Utc> },
+    /// Somebody here lets it rest: nothing sends it until it is resumed.
+    SendingPaused { reason: Option<String>, at: DateTime<Utc> },
+    /// Nobody here lets it rest any more.
+    SendingResumed { at: DateTime<Utc> },
     /// Meta refused to send it, to whomever: it is passed over until something about it changes.
     SendRefused { error: ProviderError, at: DateTime<Utc> },
     /// Somebody wants it gone.
@@ -99,6 +103,8 @@ event_tags!(TemplateEvent {
     ComponentsChanged = "template.components_changed",
     WorkApproved = "template.work_approved",
     WorkApprovalWithdrawn = "template.work_approval_withdrawn",
+    SendingPaused = "template.sending_paused",
+    SendingResumed = "template.sending_resumed",
     SendRefused = "template.send_refused",
     DeletionRequested = "template.deletion_requested",
     DeletionFailed = "template.deletion_failed",

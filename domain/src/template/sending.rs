@@ -17,6 +17,8 @@ pub enum Unsendable {
     Category { category: Category },
     /// Somebody took the approval to work with it back.
     WorkNotApproved,
+    /// Somebody here lets it rest.
+    PausedHere,
     /// Meta refused it for this message before, with this code.
     RefusedBefore { code: i64 },
     /// It is advertising, and the sender did not allow that.
@@ -34,6 +36,7 @@ impl std::fmt::Display for Unsendable {
                 write!(f, "Meta moved it to {category}, which nobody agreed to")
             }
             Self::WorkNotApproved => f.write_str("its work approval was taken back"),
+            Self::PausedHere => f.write_str("somebody here paused it"),
             Self::RefusedBefore { code } => write!(f, "it was refused with {code} before"),
             Self::Marketing => f.write_str("it is marketing, which was not allowed (allowMarketing)"),
             Self::SendRefused { code } => write!(f, "Meta refuses to send it, with {code}"),
@@ -42,7 +45,7 @@ impl std::fmt::Display for Unsendable {
 }
 
 /// Whether a template may be sent: Meta approved it, its category is one somebody agreed to, nobody took the approval
-/// to work with it back, and Meta did not refuse to send it since.
+/// to work with it back, nobody here lets it rest, and Meta did not refuse to send it since.
 ///
 /// # Errors
 /// The first of these that does not hold.
@@ -56,6 +59,9 @@ pub fn sendable(template: &Template) -> Result<&KnownTemplate, Unsendable> {
     }
     if !known.is_work_approved {
         return Err(Unsendable::WorkNotApproved);
+    }
+    if known.own_pause.is_some() {
+        return Err(Unsendable::PausedHere);
     }
     if let Some(error) = &known.send_refusal {
         return Err(Unsendable::SendRefused { code: error.code });

@@ -373,3 +373,27 @@ fn news_of_a_template_nobody_knows_make_it_known() {
     let gone = Given::with(()).given_no_previous_events().when(hear(word("DELETED"), 5)).inspect_result().unwrap();
     assert_eq!(gone, vec![]);
 }
+
+#[test]
+fn our_own_pause_keeps_it_from_being_sent_until_somebody_lifts_it() {
+    let pause = |reason: Option<&str>| TemplateCommand::PauseSending { reason: reason.map(Into::into), at: at(20) };
+    let paused = |reason: Option<&str>| TemplateEvent::SendingPaused { reason: reason.map(Into::into), at: at(20) };
+    let resume = || TemplateCommand::ResumeSending { at: at(20) };
+    Given::with(()).given(approved()).when(pause(Some("typo"))).then_expect_events(vec![paused(Some("typo"))]);
+    Given::with(()).given(approved()).when(resume()).then_expect_events(vec![]);
+    let resting = || [approved(), vec![paused(Some("typo"))]].concat();
+    Given::with(()).given(resting()).when(pause(None)).then_expect_events(vec![]);
+    Given::with(()).given(resting()).when(pause(Some("a typo"))).then_expect_events(vec![paused(Some("a typo"))]);
+    let resumed = TemplateEvent::SendingResumed { at: at(20) };
+    Given::with(()).given(resting()).when(resume()).then_expect_events(vec![resumed.clone()]);
+    Given::with(()).given_no_previous_events().when(pause(None)).then_expect_error(TemplateError::NotFound);
+    let mut template = Template::default();
+    resting().into_iter().for_each(|event| template.apply(event));
+    assert_eq!(sendable(&template), Err(Unsendable::PausedHere));
+    // Written anew, it still rests: that was a person's word.
+    template.apply(TemplateEvent::Deleted { name_blocked_until: None, at: at(30) });
+    approved().into_iter().for_each(|event| template.apply(event));
+    assert_eq!(sendable(&template), Err(Unsendable::PausedHere));
+    template.apply(resumed);
+    assert!(sendable(&template).is_ok());
+}

@@ -64,6 +64,13 @@ pub enum TemplateGroupCommand {
         /// Now.
         at: DateTime<Utc>,
     },
+    /// Bring it to what it once was, back from its deletion if need be.
+    Restore {
+        /// All of its content.
+        change: GroupChange,
+        /// Now.
+        at: DateTime<Utc>,
+    },
     /// Delete it.
     Delete {
         /// Now.

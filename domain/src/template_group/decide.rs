@@ -48,6 +48,14 @@ impl Decide for TemplateGroup {
             TemplateGroupCommand::Pick { subject, count, seed, candidates, at } => {
                 Ok(vec![self.existing()?.pick(subject, count.max(1), seed, &candidates, at)])
             }
+            TemplateGroupCommand::Restore { change, at } => match self {
+                Self::Open(group) => group.change(change, at),
+                Self::Deleted(group) => {
+                    let restored = TemplateGroupEvent::Restored { at };
+                    Ok(std::iter::once(restored).chain(group.change(change, at)?).collect())
+                }
+                Self::Absent => Err(TemplateGroupError::NotFound),
+            },
             TemplateGroupCommand::Delete { at } => match self {
                 Self::Open(_) => Ok(vec![TemplateGroupEvent::Deleted { at }]),
                 Self::Absent => Err(TemplateGroupError::NotFound),
@@ -231,6 +239,30 @@ mod tests {
         let command = || TemplateGroupCommand::Change { change: change.clone(), at: at() };
         Given::with(()).given(given.clone()).when(command()).then_expect_events(events.clone());
         Given::with(()).given([given, events].concat()).when(command()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn a_group_is_brought_back_to_what_it_was() {
+        let new = || created(PickStrategy::RoundRobin, &["a"]);
+        let content = GroupChange {
+            name: Some("Bookings".into()),
+            description: Some(String::new()),
+            strategy: Some(PickStrategy::RoundRobin),
+            members: Some(vec![member("a")]),
+            phone_number_id: Some(None),
+        };
+        let restore = || TemplateGroupCommand::Restore { change: content.clone(), at: at() };
+        Given::with(()).given(vec![new()]).when(restore()).then_expect_events(vec![]);
+        let moved = TemplateGroupEvent::LinePinned { phone_number_id: Some("1".into()), at: at() };
+        let deleted = TemplateGroupEvent::Deleted { at: at() };
+        let back = vec![
+            TemplateGroupEvent::Restored { at: at() },
+            TemplateGroupEvent::MembersChanged { members: vec![member("a")], at: at() },
+            TemplateGroupEvent::LinePinned { phone_number_id: None, at: at() },
+        ];
+        let given = vec![new(), added("b"), moved, deleted];
+        Given::with(()).given(given).when(restore()).then_expect_events(back);
+        Given::with(()).given_no_previous_events().when(restore()).then_expect_error(TemplateGroupError::NotFound);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::postgres::app_error;
+use crate::postgres::{app_error, template_batches};
 
 /// Why what waits for an account never leaves.
 const CLOSED: &str = "the account was deleted";
@@ -73,12 +73,13 @@ async fn closed(conn: &mut PgConnection, account: Uuid) -> Result<Option<Value>,
     )
     .bind(account)
     .bind(CLOSED)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    let (batches, _) = template_batches::stop(conn, account, None).await?;
     Ok(Some(json!({
         "username": username, "displayName": display_name, "employees": employees, "sessionsEnded": sessions,
         "apiKeysRevoked": keys, "lines": lines, "messagesGivenUp": messages.rows_affected(),
-        "timersGivenUp": jobs.rows_affected(),
+        "timersGivenUp": jobs.rows_affected(), "templateJobsStopped": batches,
     })))
 }
 

@@ -2,6 +2,7 @@
 
 mod lines;
 mod rows;
+mod statuses;
 
 use std::sync::Arc;
 

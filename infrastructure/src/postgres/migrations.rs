@@ -46,6 +46,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128160100 "employees_addresses",
     20261128160200 "left_behind",
     20261128165000 "bulk_sends",
+    20261128170000 "template_batches",
+    20261128170100 "template_snapshots",
+    20261128170200 "view_message_template",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

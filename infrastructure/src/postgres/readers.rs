@@ -4,6 +4,7 @@ pub mod conversations;
 pub mod flows;
 pub mod leads;
 pub mod recorded_runs;
+pub mod template_sends;
 pub mod templates;
 
 use application::error::AppResult;

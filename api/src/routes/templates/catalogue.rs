@@ -30,7 +30,7 @@ use crate::security::may::{May, Templates};
 /// A template to be submitted.
 #[derive(Object)]
 #[oai(rename_all = "camelCase", deny_unknown_fields)]
-struct TemplateRequest {
+pub(super) struct TemplateRequest {
     /// 1 to 512 of `a-z 0-9 _`.
     name: String,
     /// `UTILITY` when absent. `MARKETING` and `AUTHENTICATION` need `nonUtilityOverride` and a reason.

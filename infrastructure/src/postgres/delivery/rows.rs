@@ -102,7 +102,7 @@ fn explained(row: &PgRow) -> sqlx::Result<Option<Explained>> {
 }
 
 /// The states of the outbox, as its migration numbers them.
-const fn state(number: i16) -> QueueState {
+pub(super) const fn state(number: i16) -> QueueState {
     match number {
         0 => QueueState::Waiting,
         1 => QueueState::Claimed,
