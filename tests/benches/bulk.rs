@@ -233,7 +233,7 @@ async fn measure(told: bool) -> anyhow::Result<()> {
     let from = seen.broadcasts.lock().unwrap().len();
     api.bulk(2, 2_000).await?;
     let times = sent(&seen, from, 2_000).await;
-    println!("| line of 80 a second | {:.1} a second |", rate(times.get(200..).unwrap_or_default()));
+    println!("| line of 80 a second | {:.1} a second |", rate(times.get(500..).unwrap_or_default()));
     api.line(300).await?;
     let idle_again = reply_p95(&http, &seen, "idle again", 40).await;
     let from = seen.broadcasts.lock().unwrap().len();

@@ -79,7 +79,8 @@ impl Monitoring {
             }
             _ => None,
         });
-        said.next_back().ok_or_else(|| refused("message_never_queued", "the message was held back: it was never queued"))
+        said.next_back()
+            .ok_or_else(|| refused("message_never_queued", "the message was held back: it was never queued"))
     }
 }
 

@@ -142,13 +142,14 @@ impl KeyRing {
     pub async fn fresh(&self, tenant: TenantId, contact: ContactId) -> Result<ContactKey, KeyError> {
         let bytes = random_bytes::<32>().map_err(SecretBoxError::from)?;
         let wrapped = self.master.seal(&bytes, &place_of(tenant, contact))?;
-        // One statement finds or makes it; when somebody else made it meanwhile, it is found at the second look.
+        // What it seals is appended after it, and that flush takes it along. One statement finds or makes it; when somebody else made it meanwhile, it is found at the second look.
         let mut looks = 0;
         let (found, erasures): (Option<String>, i64) = loop {
             let row = sqlx::query(
                 "with found as (select wrapped from contact_keys where tenant_id = $1 and contact_id = $2), made as (
                     insert into contact_keys (tenant_id, contact_id, wrapped)
-                    select $1, $2, $3 where not exists (select from found) on conflict do nothing returning wrapped)
+                    select $1, $2, $3 from (select set_config('synchronous_commit', 'off', true)) as unhurried
+                     where not exists (select from found) on conflict do nothing returning wrapped)
                  select wrapped, (select count from erasures) as erasures
                    from (select wrapped from found union all select wrapped from made) as key",
             )

@@ -44,7 +44,7 @@ pub struct Claimed {
     pub expired: bool,
 }
 
-/// Claims up to `limit` messages, none of the lines in `except`, and no broadcasts of those in `broadcasts_except`. A lane gives its head only, and nothing while
+/// Claims up to `limit` messages (nobody waits for the commit: without its claim no message leaves), none of the lines in `except`, and no broadcasts of those in `broadcasts_except`. A lane gives its head only, and nothing while
 /// its head is in flight, in doubt or waits for a retry.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub async fn claim(
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
          update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3
-           from due where o.id = due.id
+           from due cross join (select set_config('synchronous_commit', 'off', true)) as unhurried where o.id = due.id
          returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,
                    o.retry, o.priority, o.resent, o.expires_at < now() as expired",
     )

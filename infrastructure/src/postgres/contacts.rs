@@ -41,13 +41,16 @@ macro_rules! wanted {
     };
 }
 
-/// Finds, makes and teaches a contact in one statement. The first identifier that is known decides; those
+/// Finds, makes and teaches a contact in one statement, whose commit nobody waits for: what rests on it is appended after
+/// it, and that flush takes it along. The first identifier that is known decides; those
 /// of another contact stay with it. An identifier that somebody else inserted meanwhile has no `settled`.
 const RESOLVE: &str = concat!(
     wanted!(),
     ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
-    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.known is null order by w.n
+    select $1, $2, w.kind, w.value, c.contact_id
+      from wanted w cross join chosen c cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
+     where w.known is null order by w.n
     on conflict do nothing
     returning kind, contact_id
 )

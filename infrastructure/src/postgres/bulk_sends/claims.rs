@@ -63,7 +63,7 @@ pub async fn on_their_way(pool: &PgPool, line: &str, most: i64) -> AppResult<i64
     sqlx::query_scalar(sql).bind(line).bind(most).fetch_one(pool).await.map_err(app_error)
 }
 
-/// Claims recipients, as long as their bulk send runs; those whose lease ran out come again.
+/// Claims recipients (nobody waits for the commit: one that is lost is claimed again, and takes effect once), as long as their bulk send runs; those whose lease ran out come again.
 ///
 /// # Errors
 /// The database.
@@ -75,7 +75,8 @@ pub async fn claim(pool: &PgPool, bulk: BulkSendId, token: Uuid, limit: i64) -> 
                and exists (select from bulk_sends b where b.id = $1 and b.state = 'running')
              order by r.number limit $3 for update of r skip locked)
          update bulk_recipients r set state = 1, lease_token = $2, lease_until = now() + interval '1 second' * $4
-           from due where r.bulk_send_id = due.bulk_send_id and r.number = due.number
+           from due cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
+          where r.bulk_send_id = due.bulk_send_id and r.number = due.number
          returning r.number, r.phone, r.params,
                    exists (select from opt_outs o where o.is_out and o.tenant_id = r.tenant_id
                               and o.phone_hash = sha256(convert_to(r.tenant_id::text || r.phone, 'UTF8'))) as opted_out",
@@ -118,6 +119,7 @@ pub async fn conclude(pool: &PgPool, bulk: BulkSendId, token: Uuid, outcomes: &[
             set state = case when t.reason is null then 2 else 3 end, reason = t.reason, details = t.details,
                 message_id = t.message_id, lease_token = null, lease_until = null
            from unnest($3::int[], $4::uuid[], $5::text[], $6::text[]) as t(number, message_id, reason, details)
+                cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
           where r.bulk_send_id = $1 and r.number = t.number and r.state = 1 and r.lease_token = $2",
     )
     .bind(bulk.0)
