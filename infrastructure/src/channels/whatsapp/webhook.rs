@@ -181,14 +181,24 @@ fn of_user_id_updates(line: Option<String>, value: &Map<String, Value>) -> Vec<I
         (None, Ok(_)) => parked(None, "user id update without a phone_number_id", element),
         (_, Err(reason)) => parked(line.as_deref(), reason, element),
     };
-    let mut items: Vec<_> = wire::elements(value.get("user_id_update")).iter().map(update).collect();
+    let items = wire::elements(value.get("user_id_update")).iter().map(update).collect();
+    with_the_rest(items, "user_id_update", line.as_deref(), value)
+}
+
+/// What was read of a field's elements, and whatever else came with them: parked, so that nothing is lost.
+fn with_the_rest(
+    mut items: Vec<InboundItem>,
+    field: &str,
+    line: Option<&str>,
+    value: &Map<String, Value>,
+) -> Vec<InboundItem> {
     let rest: Map<_, _> = value
         .iter()
-        .filter(|(key, _)| !FRAME.contains(&key.as_str()) && *key != "user_id_update")
+        .filter(|(key, _)| !FRAME.contains(&key.as_str()) && *key != field)
         .map(|(key, member)| (key.clone(), member.clone()))
         .collect();
     if !rest.is_empty() || items.is_empty() {
-        items.push(parked(line.as_deref(), "webhook field `user_id_update`", &Value::Object(rest)));
+        items.push(parked(line, &format!("webhook field `{field}`"), &Value::Object(rest)));
     }
     items
 }
@@ -214,7 +224,8 @@ fn of_user_preferences(line: Option<String>, value: &Map<String, Value>) -> Vec<
     let each = |element| {
         preference(element).unwrap_or_else(|| parked(line.as_deref(), "a preference that cannot be read", element))
     };
-    wire::elements(value.get("user_preferences")).iter().map(each).collect()
+    let items = wire::elements(value.get("user_preferences")).iter().map(each).collect();
+    with_the_rest(items, "user_preferences", line.as_deref(), value)
 }
 
 /// Any other field is parked: element by element where a line's value is nothing but lists, else as a whole.
