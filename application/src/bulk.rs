@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::conversation::template_choice::TemplateWanted;
-use domain::flow::nodes::Trigger;
 use domain::shared::content::TemplateContent;
 use domain::shared::ids::{BulkSendId, FlowId};
 use domain::shared::phone::Phone;
@@ -154,8 +153,7 @@ impl BulkSends {
         let active = self.library.active(session.tenant).await?;
         let flow = active.iter().find(|flow| flow.flow_id == id);
         let flow = flow.ok_or_else(|| AppError::invalid("there is no such active flow"))?;
-        let outbound = flow.graph.nodes().any(|(_, node)| matches!(node.kind.trigger(), Some(Trigger::Outbound(_))));
-        outbound.then_some(()).ok_or_else(|| AppError::invalid("the flow has no trigger_outbound node"))
+        flow.outbound_trigger().map(drop).ok_or_else(|| AppError::invalid("the flow has no trigger_outbound node"))
     }
 }
 

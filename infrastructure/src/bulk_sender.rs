@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use application::actor::{Actor, Cause};
-use application::bulk::delivery::{BulkDelivery, Errand, Outcome, outbound_node};
+use application::bulk::delivery::{BulkDelivery, Errand, Outcome};
 use application::channels::lines::LineStore;
 use application::conversations::ports::{LineDirectory, LineFacts};
 use application::error::{AppError, AppResult};
@@ -104,7 +104,7 @@ impl BulkSender {
         let Some(id) = bulk.plan.flow_id else { return Ok(None) };
         let active = self.delivery.decisions.library.active(bulk.tenant).await?;
         let flow = active.iter().find(|flow| flow.flow_id == id);
-        Ok(flow.and_then(|flow| Some((flow.clone(), outbound_node(flow)?))))
+        Ok(flow.and_then(|flow| Some((flow.clone(), flow.outbound_trigger()?.0))))
     }
 
     async fn hand_over(

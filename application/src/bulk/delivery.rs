@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::conversation::Conversation;
 use domain::conversation::command::{ConversationCommand, Participants, PublishedFlow, RunRequest};
 use domain::conversation::error::ConversationError;
 use domain::conversation::event::TriggerKind;
 use domain::conversation::template_choice::{TemplateChoice, TemplateChoices};
+use domain::conversation::{BULK_MESSAGE, Conversation};
 use domain::flow::graph::NodeId;
-use domain::flow::nodes::Trigger;
 use domain::shared::channel::{Address, Channel};
 use domain::shared::content::TemplateContent;
 use domain::shared::ids::{BulkSendId, ContactId, MessageId, StreamId};
@@ -149,13 +148,4 @@ impl BulkDelivery {
         let along = Along { once: vec![once], ..Along::default() };
         self.decisions.run(&StreamId::new(line.tenant, conversation.0), line, &cause, command, along).await
     }
-}
-
-/// What a bulk message's id is derived by, so that it is known before the message is.
-pub const BULK_MESSAGE: &str = domain::conversation::BULK_MESSAGE;
-
-/// The node an outbound run of this flow starts at.
-pub fn outbound_node(flow: &PublishedFlow) -> Option<NodeId> {
-    let outbound = |kind: &Trigger| matches!(kind, Trigger::Outbound(_));
-    flow.graph.nodes().find_map(|(id, node)| node.kind.trigger().filter(|it| outbound(it)).map(|_| id.clone()))
 }

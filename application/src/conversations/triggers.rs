@@ -90,11 +90,7 @@ impl Triggers {
         let template = request.first_template();
         let OutboundRequest { phone, flow_id, queue, data, .. } = request;
         let flow = self.active(tenant, flow_id).await?;
-        let found = flow.graph.nodes().find_map(|(id, node)| match node.kind.trigger() {
-            Some(Trigger::Outbound(trigger)) => Some((id.clone(), trigger.require_template_when_window_closed)),
-            Some(Trigger::Message(_) | Trigger::LeadApi(_) | Trigger::Api(_)) | None => None,
-        });
-        let Some((node, needs_open_window)) = found else {
+        let Some((node, needs_open_window)) = flow.outbound_trigger() else {
             return Err(AppError::invalid("the flow has no trigger_outbound node"));
         };
         let line = data.get("phoneNumberId").and_then(Value::as_str).map(str::to_owned);

@@ -9,6 +9,7 @@ use crate::conversation::event::TriggerKind;
 use crate::conversation::template_choice::{TemplateChoice, TemplateChoices};
 use crate::flow::drawflow;
 use crate::flow::graph::{NodeId, SharedGraph};
+use crate::flow::nodes::Trigger;
 use crate::flow::run::{EXPIRES_AFTER_SEC, Variables};
 use crate::flow::validation::Problem;
 use crate::shared::channel::{Address, Channel};
@@ -62,6 +63,14 @@ impl PublishedFlow {
         let expires_after_sec = said.unwrap_or(EXPIRES_AFTER_SEC);
         let reads_lead = drawflow.to_string().contains("lead");
         Ok(Self { flow_id, name, version, graph, expires_after_sec, reads_lead })
+    }
+
+    /// The node an outbound run starts at, and whether a closed window without a template refuses it.
+    pub fn outbound_trigger(&self) -> Option<(NodeId, bool)> {
+        self.graph.nodes().find_map(|(id, node)| match node.kind.trigger() {
+            Some(Trigger::Outbound(trigger)) => Some((id.clone(), trigger.require_template_when_window_closed)),
+            Some(Trigger::Message(_) | Trigger::LeadApi(_) | Trigger::Api(_)) | None => None,
+        })
     }
 }
 
