@@ -2,7 +2,7 @@
 //! half a second, so that a cancelled one stops and a paused template is noticed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use application::actor::{Actor, Cause};
 use application::bulk::delivery::{BulkDelivery, Errand, Outcome};
@@ -29,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const AHEAD: (i64, i64) = (40, 1_000);
 /// Recipients claimed at a time.
 const CLAIM_MAX: i64 = 250;
-/// Messages handed over at once: they share commits.
-const AT_ONCE: usize = 64;
+/// Messages handed over at once: they share statements and commits.
+const AT_ONCE: usize = 128;
 
 /// Hands bulk sends over.
 pub struct BulkSender {
@@ -47,7 +47,14 @@ pub struct BulkSender {
 impl BulkSender {
     /// Works until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tidied: Option<Instant> = None;
         while !stop.is_cancelled() {
+            if tidied.is_none_or(|at| at.elapsed() >= LOOK) {
+                if let Err(error) = claims::tidy(&self.pool).await {
+                    tracing::warn!(%error, "Bulk sends could not be completed");
+                }
+                tidied = Some(Instant::now());
+            }
             let pause = match self.round().await {
                 Ok(None) => LOOK,
                 Ok(Some(0)) => IDLE,
@@ -66,7 +73,6 @@ impl BulkSender {
 
     /// A claim of each bulk send under way; how many recipients were done with. `None` when there is none under way.
     async fn round(&self) -> AppResult<Option<usize>> {
-        claims::tidy(&self.pool).await?;
         let under_way = claims::under_way(&self.pool).await?;
         if under_way.is_empty() {
             return Ok(None);
@@ -83,7 +89,7 @@ impl BulkSender {
         let Some(line) = line else { return self.give_up(bulk).await };
         let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
         let ahead = (i64::from(open.messages_per_second) / 2).clamp(AHEAD.0, AHEAD.1);
-        let room = ahead - claims::on_their_way(&self.pool, &bulk.line, ahead).await?;
+        let room = ahead - claims::waiting(&self.pool, &bulk.line, ahead).await?;
         // Not one by one as the line takes them: what goes together shares its commits.
         if room < ahead / 4 {
             return Ok(0);

@@ -17,4 +17,5 @@ pub mod rebuild;
 pub mod sealed;
 pub mod sent_messages;
 pub mod store;
+pub mod turns;
 pub mod waiter;

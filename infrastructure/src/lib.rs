@@ -19,3 +19,4 @@ pub mod sealing;
 pub mod security;
 pub mod social;
 pub mod template_batches;
+pub mod together;

@@ -16,7 +16,7 @@ use poem::{EndpointExt, Route, Server, handler, listener::TcpListener};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tests::webhook::{signature, status, text_message};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 const ADDRESS: &str = "127.0.0.1:8096";
 const GRAPH: &str = "127.0.0.1:9206";
@@ -30,7 +30,8 @@ const CHATTING: usize = 50;
 struct Seen {
     messages: AtomicUsize,
     broadcasts: Mutex<Vec<Instant>>,
-    answers: Mutex<HashMap<String, Instant>>,
+    /// Whoever waits for an answer, by its text.
+    awaited: Mutex<HashMap<String, oneshot::Sender<Instant>>>,
     statuses: Mutex<Option<mpsc::UnboundedSender<Value>>>,
 }
 
@@ -43,7 +44,10 @@ async fn messages(Path((_, _)): Path<(String, String)>, body: Json<Value>, seen:
         seen.broadcasts.lock().unwrap().push(Instant::now());
     } else {
         let text = body["text"]["body"].as_str().unwrap_or_default();
-        seen.answers.lock().unwrap().insert(text.to_owned(), Instant::now());
+        let awaited = seen.awaited.lock().unwrap().remove(text);
+        if let Some(awaited) = awaited {
+            awaited.send(Instant::now()).ok();
+        }
     }
     if let Some(sender) = &*seen.statuses.lock().unwrap() {
         let correlation = body["biz_opaque_callback_data"].as_str();
@@ -160,17 +164,14 @@ async fn reply_p95(http: &Client, seen: &Arc<Seen>, name: &str, rounds: usize) -
         tokio::time::sleep(Duration::from_millis(5 * customer as u64)).await;
         for round in 0..rounds {
             let text = format!("{name}-{customer}-{round}");
-            let begun = Instant::now();
             let from = format!("97251000{customer:04}");
+            let (sender, answered) = oneshot::channel();
+            seen.awaited.lock().unwrap().insert(format!("echo {text}"), sender);
+            let begun = Instant::now();
             webhook(http, &text_message(&from, &format!("wamid.in.{text}"), &text)).await;
-            let answer = format!("echo {text}");
-            while begun.elapsed() < Duration::from_secs(20) {
-                if let Some(at) = seen.answers.lock().unwrap().remove(&answer) {
-                    waits.push(at.duration_since(begun));
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            // Who is never answered waited at least this long.
+            let answered = tokio::time::timeout(Duration::from_secs(20), answered).await;
+            waits.push(answered.ok().and_then(Result::ok).map_or(begun.elapsed(), |at| at.duration_since(begun)));
             tokio::time::sleep(Duration::from_millis(250).saturating_sub(begun.elapsed())).await;
         }
         waits

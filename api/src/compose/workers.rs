@@ -18,6 +18,7 @@ use infrastructure::event_store::claims::PgClaims;
 use infrastructure::event_store::keys::KeyRing;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
+use infrastructure::event_store::turns::Turns;
 use infrastructure::event_store::waiter;
 use infrastructure::http_client;
 use infrastructure::inbound::processor::Processor;
@@ -82,11 +83,9 @@ pub async fn start(
     if roles.projector {
         tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
         tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
-        for projection in projections {
-            let (pool, pokes, known) =
-                (grounds.pool.clone(), Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
-            tasks.spawn(waiter::run(projection, pool, pokes, known, stop.clone()));
-        }
+        let turns = Turns { projections, keys: Arc::clone(&adapters.keys), pool: grounds.pool.clone() };
+        let (pokes, checkpoints) = (Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
+        tasks.spawn(waiter::run(turns, pokes, checkpoints, stop.clone()));
     }
     if roles.worker {
         tasks.spawn(retention::run(grounds.pool.clone(), stop.clone()));

@@ -32,6 +32,7 @@ unix_socket_permissions = 0700
 shared_buffers = '256MB'
 wal_compression = on
 checkpoint_timeout = '15min'
+autovacuum_naptime = '10s'
 max_wal_size = '2GB'
 idle_in_transaction_session_timeout = '5s'
 jit = off

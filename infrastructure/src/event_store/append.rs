@@ -10,14 +10,12 @@ use application::log::Position;
 use domain::shared::ids::{ContactId, StreamId, TenantId};
 use serde_json::Value;
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::event_store::append_sql;
+use crate::together::Together;
 
 /// Commands that share one statement at most.
 const BATCH_MAX: usize = 128;
-/// Commands waiting for a writer at most; more wait at the door.
-const QUEUE_MAX: usize = 4_096;
 
 /// One event to be appended.
 #[derive(Debug, Clone)]
@@ -99,25 +97,16 @@ pub enum AppendError {
 /// The position of an append's last event; none when it had no event.
 pub type AppendResult = Result<Option<Position>, AppendError>;
 
-struct Pending {
-    append: Append,
-    answer: oneshot::Sender<AppendResult>,
-}
-
 /// Takes appends in and writes them together.
 #[derive(Clone)]
-pub struct Appender {
-    queue: mpsc::Sender<Pending>,
-}
+pub struct Appender(Together<Arc<Append>, AppendResult>);
 
 impl Appender {
     /// Starts the writer; it ends when the last handle is dropped. One, because while one statement commits the
     /// next batch grows: at 8 callers that was well ahead of 2, 3 and 6 writers, and on the whole path slightly; at 32
     /// callers 3 writers did better (single runs on a busy machine).
     pub fn start(pool: PgPool) -> Self {
-        let (queue, pending) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(write(pool, pending));
-        Self { queue }
+        Self(Together::start(BATCH_MAX, move |appends| write(pool.clone(), appends)))
     }
 
     /// Appends. When this returns `Ok`, it is durable.
@@ -125,59 +114,36 @@ impl Appender {
     /// # Errors
     /// Nothing of it was written.
     pub async fn append(&self, append: Append) -> AppendResult {
-        let (answer, answered) = oneshot::channel();
-        let closed = || AppendError::Unavailable(Arc::new(sqlx::Error::PoolClosed));
-        self.queue.send(Pending { append, answer }).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        self.0.ask(Arc::new(append)).await.unwrap_or_else(|error| Err(classify(error)))
     }
 }
 
-async fn write(pool: PgPool, mut pending: mpsc::Receiver<Pending>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while pending.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        settle(&pool, std::mem::take(&mut batch)).await;
+/// Writes a batch: what one statement can tell apart by one, the rest one by one.
+async fn write(pool: PgPool, appends: Vec<Arc<Append>>) -> Result<Vec<AppendResult>, sqlx::Error> {
+    let (shared, alone) = told_apart(&appends);
+    let batch: Vec<&Append> = shared.iter().map(|(_, append)| *append).collect();
+    let mut results: Vec<AppendResult> = appends.iter().map(|_| Err(AppendError::Conflict)).collect();
+    for ((place, _), result) in shared.into_iter().zip(append_sql::execute(&pool, &batch).await?) {
+        results[place] = result;
     }
-}
-
-/// Writes a batch; when it does not go in as one, each goes in, or not, on its own.
-async fn settle(pool: &PgPool, batch: Vec<Pending>) {
-    let (batch, alone) = told_apart(batch);
-    let appends: Vec<&Append> = batch.iter().map(|it| &it.append).collect();
-    match append_sql::execute(pool, &appends).await {
-        Ok(results) => {
-            for (pending, result) in batch.into_iter().zip(results) {
-                // The caller may be gone; what it asked for is done all the same.
-                drop(pending.answer.send(result));
-            }
-        }
-        Err(error) if batch.len() > 1 && !is_unavailable(&error) => {
-            for pending in batch {
-                let result = write_alone(pool, &pending.append).await;
-                drop(pending.answer.send(result));
-            }
-        }
-        Err(error) => {
-            let error = classify(error);
-            for pending in batch {
-                drop(pending.answer.send(Err(error.clone())));
-            }
-        }
+    for (place, append) in alone {
+        results[place] = write_alone(&pool, append).await;
     }
-    for pending in alone {
-        let result = write_alone(pool, &pending.append).await;
-        drop(pending.answer.send(result));
-    }
+    Ok(results)
 }
 
 /// One statement tells commands apart that have one condition each and share none. The rest, which is rare,
 /// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone.
-fn told_apart(batch: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
+fn told_apart(appends: &[Arc<Append>]) -> (Placed<'_>, Placed<'_>) {
     let mut seen = HashSet::new();
-    batch.into_iter().partition(|pending| {
-        let conditions = pending.append.conditions();
+    appends.iter().map(|append| &**append).enumerate().partition(|(_, append)| {
+        let conditions = append.conditions();
         conditions.len() <= 1 && conditions.into_iter().all(|condition| seen.insert(condition))
     })
 }
+
+/// Appends with their places in a batch.
+type Placed<'a> = Vec<(usize, &'a Append)>;
 
 /// Writes one command whole, or nothing of it.
 async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {

@@ -2,12 +2,11 @@
 //! whether the memory was right; when it was not, the stream is read on and decided again.
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use application::actor::Cause;
 use application::commands::{Along, CommandError, Commands, Once, Reached};
-use application::effects::Reacts;
+use application::effects::{Effect, Reacts};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::shared::ids::StreamId;
@@ -20,9 +19,12 @@ use crate::event_store::append::{Append, AppendError, Appender, is_unavailable};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::load::{self, LoadError, Loaded, SNAPSHOT_EVERY};
 use crate::event_store::sealed::stored;
+use crate::together::Together;
 
 /// Times a command is decided before it gives up on a stream others keep changing.
 const ATTEMPTS_MAX: u32 = 5;
+/// Streams loaded together at most.
+const LOADED_MAX: usize = 64;
 /// Aggregates kept in memory, of one type.
 const HOT_MAX: usize = 20_000;
 
@@ -44,9 +46,9 @@ pub struct PgCommands<A> {
     pool: PgPool,
     keys: Arc<KeyRing>,
     appender: Appender,
+    loads: Together<StreamId, Result<Loaded<A>, LoadError>>,
     pokes: Arc<Pokes>,
     hot: SyncMutex<HashMap<StreamId, Slot<A>>>,
-    aggregate: PhantomData<fn() -> A>,
 }
 
 impl<A: Reacts + Clone + 'static> PgCommands<A>
@@ -55,7 +57,12 @@ where
 {
     /// Commands that append through `appender`.
     pub fn new(pool: PgPool, keys: Arc<KeyRing>, appender: Appender, pokes: Arc<Pokes>) -> Self {
-        Self { pool, keys, appender, pokes, hot: SyncMutex::new(HashMap::new()), aggregate: PhantomData }
+        let (from, with) = (pool.clone(), Arc::clone(&keys));
+        let loads = Together::start(LOADED_MAX, move |streams: Vec<StreamId>| {
+            let (pool, keys) = (from.clone(), Arc::clone(&with));
+            async move { load::load_many(&pool, &keys, &streams).await.map_err(LoadError::into_database) }
+        });
+        Self { pool, keys, appender, loads, pokes, hot: SyncMutex::new(HashMap::new()) }
     }
 
     /// The stream's place in memory. Work on one stream queues here instead of colliding at the log.
@@ -70,6 +77,11 @@ where
             });
         }
         Arc::clone(hot.entry(stream.clone()).or_default())
+    }
+
+    async fn loaded(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let loaded = self.loads.ask(stream.clone()).await.map_err(LoadError::Database);
+        loaded.and_then(|loaded| loaded).map_err(load_error)
     }
 
     /// Decides. The log checks events against what they were decided on; a refusal, or nothing to do, it cannot
@@ -135,20 +147,23 @@ where
             conclude: along.conclude.clone(),
             effects,
         };
-        let (sends, later) = (append.effects.len(), append.events.len());
+        let sends = append.effects.iter().any(|effect| matches!(effect, Effect::Send(_)));
+        let later = append.effects.iter().any(|effect| matches!(effect, Effect::Later { .. }));
         let position = self.appender.append(append).await.map_err(Attempt::from)?;
         loaded.aggregate = after;
-        loaded.sequence += i64::try_from(later).unwrap_or_default();
-        self.poke(later > 0, sends > 0);
+        loaded.sequence += i64::try_from(events.len()).unwrap_or_default();
+        self.poke(!events.is_empty(), sends, later);
         Ok((Reached { position, sequence: loaded.sequence }, events))
     }
 
-    fn poke(&self, events: bool, effects: bool) {
+    fn poke(&self, events: bool, sends: bool, later: bool) {
         if events {
             self.pokes.log.send_replace(());
         }
-        if effects {
+        if sends {
             self.pokes.outbox.notify_one();
+        }
+        if later {
             self.pokes.jobs.notify_one();
         }
     }
@@ -236,7 +251,7 @@ where
         for attempt in 1..=ATTEMPTS_MAX {
             let (mut loaded, remembered) = match slot.take() {
                 Some(loaded) => (loaded, true),
-                None => (load::load(&self.pool, &self.keys, stream).await.map_err(load_error)?, false),
+                None => (self.loaded(stream).await?, false),
             };
             let outcome = match self.decide(stream, &command, &mut loaded, remembered).await.map_err(load_error)? {
                 Ok(events) => self.append(stream, cause, events, &along, &mut loaded).await,
@@ -271,7 +286,7 @@ where
         let mut slot = slot.lock().await;
         let mut loaded = match slot.take() {
             Some(loaded) => loaded,
-            None => load::load(&self.pool, &self.keys, stream).await.map_err(load_error)?,
+            None => self.loaded(stream).await?,
         };
         load::catch_up(&self.pool, &self.keys, stream, &mut loaded).await.map_err(load_error)?;
         let aggregate = loaded.aggregate.clone();

@@ -4,6 +4,8 @@ use application::log::Position;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use crate::event_store::projector::Turn;
+
 /// Moves a rate toward what just happened; the longer ago the last time, the less the past counts.
 pub const SMOOTHED: &str = "rate * exp(-extract(epoch from clock_timestamp() - updated_at) / 10)
     + $EVENTS / greatest(extract(epoch from clock_timestamp() - updated_at), 0.001)
@@ -120,32 +122,62 @@ async fn take(connection: &mut PgConnection, name: &str, which: Which, how: &str
     row.as_ref().map(held).transpose()
 }
 
-/// Moves a checkpoint this transaction holds; `error` halts it.
+/// Takes the live checkpoints of these projections that nobody has and that run.
 ///
 /// # Errors
 /// The database.
-pub async fn move_to(
-    connection: &mut PgConnection,
-    held: &Held,
-    to: Position,
-    events: i64,
-    error: Option<&str>,
-) -> Result<(), sqlx::Error> {
+pub async fn lock_live(connection: &mut PgConnection, names: &[&str]) -> Result<Vec<Held>, sqlx::Error> {
+    let statement = "select name, generation, role, log_epoch, transaction_id::text as transaction_text, position
+        from projections where name = any($1) and role = 'live' and status = 'running' and phase is distinct from 'slices'
+       order by name for update skip locked";
+    sqlx::query(statement).bind(names).fetch_all(connection).await?.iter().map(held).collect()
+}
+
+/// Where a checkpoint goes.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The checkpoint.
+    pub held: Held,
+    /// Where to.
+    pub to: Position,
+    /// Events its model took in.
+    pub events: i64,
+    /// What halts it.
+    pub error: Option<String>,
+}
+
+impl Step {
+    /// The turn it was, of a stretch of so many events.
+    pub fn turn(self, read: usize) -> Turn {
+        let Some(error) = self.error else { return Turn::Advanced { events: read, position: self.to } };
+        tracing::error!(projection = self.held.name, generation = self.held.generation, error, "A projection halted");
+        Turn::NotOurs
+    }
+}
+
+/// Moves checkpoints this transaction holds.
+///
+/// # Errors
+/// The database.
+pub async fn go(connection: &mut PgConnection, steps: &[Step]) -> Result<(), sqlx::Error> {
     let statement = format!(
-        "update projections set log_epoch = $3, transaction_id = $4::text::xid8, position = $5, events_done = events_done + $6,
-                status = case when $7::text is null then 'running' else 'halted' end, error = $7,
+        "update projections p set log_epoch = s.epoch, transaction_id = s.transaction::xid8, position = s.number,
+                events_done = events_done + s.events,
+                status = case when s.error is null then 'running' else 'halted' end, error = s.error,
                 rate = {}, updated_at = clock_timestamp()
-          where name = $1 and generation = $2",
-        SMOOTHED.replace("$EVENTS", "$6")
+           from unnest($1::text[], $2::int[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[])
+                as s(name, generation, epoch, transaction, number, events, error)
+          where p.name = s.name and p.generation = s.generation",
+        SMOOTHED.replace("$EVENTS", "s.events")
     );
     sqlx::query(&statement)
-        .bind(&held.name)
-        .bind(held.generation)
-        .bind(to.epoch)
-        .bind(to.transaction.to_string())
-        .bind(to.number)
-        .bind(events)
-        .bind(error)
+        .bind(steps.iter().map(|step| step.held.name.as_str()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.held.generation).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.to.epoch).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.to.transaction.to_string()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.to.number).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.events).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.error.as_deref()).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

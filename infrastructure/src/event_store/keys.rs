@@ -1,6 +1,8 @@
 //! The keys of contacts: what the log says of a person is sealed with that person's key, and cannot be read once the
 //! key is destroyed. Keys lie in the database, wrapped by the master key.
 
+mod made;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -11,11 +13,15 @@ use rand::Rng;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
 
+use crate::event_store::keys::made::{MAKE_MAX, New, Stored, make};
 use crate::event_store::log_reader::RawEvent;
 use crate::event_store::sealed::{self, Sealed};
 use crate::security::random_bytes;
 use crate::security::secret_box::{SecretBox, SecretBoxError, place};
+use crate::together::Together;
 
+/// Looks for a key that others make at the same time.
+const LOOKS_MAX: usize = 3;
 /// Keys remembered; beyond that everything is forgotten and read again.
 const REMEMBERED_MAX: usize = 100_000;
 const NONCE_BYTES: usize = 24;
@@ -112,7 +118,7 @@ impl SealedParts {
 
 /// Finds and makes the keys of contacts.
 pub struct KeyRing {
-    pool: PgPool,
+    made: Together<New, Option<Stored>>,
     master: SecretBox,
     remembered: Mutex<Remembered>,
 }
@@ -120,7 +126,8 @@ pub struct KeyRing {
 impl KeyRing {
     /// Keys in this database, wrapped by `master`.
     pub fn new(pool: PgPool, master: SecretBox) -> Self {
-        Self { pool, master, remembered: Mutex::default() }
+        let made = Together::start(MAKE_MAX, move |wanted| make(pool.clone(), wanted));
+        Self { made, master, remembered: Mutex::default() }
     }
 
     /// A key that may be remembered, for a stream that others would be seen to have erased.
@@ -141,33 +148,14 @@ impl KeyRing {
     /// It was destroyed, or cannot be read.
     pub async fn fresh(&self, tenant: TenantId, contact: ContactId) -> Result<ContactKey, KeyError> {
         let bytes = random_bytes::<32>().map_err(SecretBoxError::from)?;
-        let wrapped = self.master.seal(&bytes, &place_of(tenant, contact))?;
-        // What it seals is appended after it, and that flush takes it along. One statement finds or makes it; when somebody else made it meanwhile, it is found at the second look.
-        let mut looks = 0;
-        let (found, erasures): (Option<String>, i64) = loop {
-            let row = sqlx::query(
-                "with found as (select wrapped from contact_keys where tenant_id = $1 and contact_id = $2), made as (
-                    insert into contact_keys (tenant_id, contact_id, wrapped)
-                    select $1, $2, $3 from (select set_config('synchronous_commit', 'off', true)) as unhurried
-                     where not exists (select from found) on conflict do nothing returning wrapped)
-                 select wrapped, (select count from erasures) as erasures
-                   from (select wrapped from found union all select wrapped from made) as key",
-            )
-            .bind(tenant.0)
-            .bind(contact.0)
-            .bind(&wrapped)
-            .fetch_optional(&self.pool)
-            .await?;
-            looks += 1;
-            match row {
-                Some(row) => break (row.try_get("wrapped")?, row.try_get("erasures")?),
-                None if looks < 3 => {}
-                None => return Err(KeyError::Database(sqlx::Error::RowNotFound)),
-            }
-        };
-        let key = found.map(|wrapped| self.unwrap(tenant, contact, &wrapped)).transpose()?;
-        self.remember((tenant, contact), key.clone(), erasures);
-        key.ok_or(KeyError::Erased)
+        let new = New { tenant, contact, wrapped: self.master.seal(&bytes, &place_of(tenant, contact))? };
+        for _ in 0..LOOKS_MAX {
+            let Some(stored) = self.made.ask(new.clone()).await? else { continue };
+            let key = stored.wrapped.map(|wrapped| self.unwrap(tenant, contact, &wrapped)).transpose()?;
+            self.remember((tenant, contact), key.clone(), stored.erasures);
+            return key.ok_or(KeyError::Erased);
+        }
+        Err(KeyError::Database(sqlx::Error::RowNotFound))
     }
 
     /// Opens events as they came from the log: those that were sealed read as they were written; those of erased

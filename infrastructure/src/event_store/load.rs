@@ -1,19 +1,23 @@
 //! Loading a stream: a snapshot, when there is a good one, and the events after it.
 
+use std::collections::HashMap;
+
 use cqrs_es::Aggregate;
 use domain::personal::Personal;
 use domain::shared::ids::StreamId;
 use serde_json::Value;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::keys::{KeyError, KeyRing};
-use crate::event_store::log_reader::read_stream;
+use crate::event_store::log_reader::{RawEvent, read_stream, read_streams};
 use crate::event_store::sealed::{part_of, snapshot_place};
 
 /// Events between two snapshots: a load reads at most this many and a snapshot.
 pub const SNAPSHOT_EVERY: i64 = 100;
 /// Events read at a time.
 const PAGE: i64 = 1_000;
+/// Events of each stream read at a time, of those that are loaded together.
+const PAGE_OF_MANY: i64 = 2 * SNAPSHOT_EVERY;
 
 /// An aggregate and the sequence it stands at.
 #[derive(Debug, Clone, Default)]
@@ -47,44 +51,104 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// For those who only know the database's errors.
+    pub fn into_database(self) -> sqlx::Error {
+        match self {
+            Self::Database(error) => error,
+            Self::Key(error) => error.into_database(),
+            other @ Self::Undecodable { .. } => sqlx::Error::Decode(Box::new(other)),
+        }
+    }
+}
+
 /// Loads a stream.
 ///
 /// # Errors
 /// The database, or an event that cannot be read.
 pub async fn load<A: Aggregate>(pool: &PgPool, keys: &KeyRing, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
-    let mut loaded = snapshot(pool, keys, stream).await?.unwrap_or_default();
-    catch_up(pool, keys, stream, &mut loaded).await?;
+    let loaded = load_many(pool, keys, std::slice::from_ref(stream)).await?.pop();
+    loaded.ok_or(sqlx::Error::RowNotFound)?
+}
+
+/// Loads streams together; an event that cannot be read is the trouble of its own stream.
+///
+/// # Errors
+/// The database.
+pub async fn load_many<A: Aggregate>(
+    pool: &PgPool,
+    keys: &KeyRing,
+    streams: &[StreamId],
+) -> Result<Vec<Result<Loaded<A>, LoadError>>, LoadError> {
+    let mut connection = pool.acquire().await?;
+    let names: Vec<String> = streams.iter().map(StreamId::to_string).collect();
+    let mut states = snapshots::<A>(&mut connection, keys, streams, &names).await?;
+    let after: Vec<i64> = states.iter().map(|it| it.sequence).collect();
+    let mut events = read_streams(&mut connection, A::TYPE, &names, &after, PAGE_OF_MANY).await?;
+    keys.open(&mut connection, &mut events).await?;
+    drop(connection);
+    let mut read: HashMap<String, Vec<RawEvent>> = HashMap::new();
+    for event in events {
+        read.entry(event.stream.clone()).or_default().push(event);
+    }
+    let mut loaded = Vec::with_capacity(streams.len());
+    for ((stream, name), mut state) in streams.iter().zip(&names).zip(states.drain(..)) {
+        let events = read.remove(name).unwrap_or_default();
+        let full = events.len() as i64 == PAGE_OF_MANY;
+        let mut applied = apply(&mut state, name, events);
+        if full && applied.is_ok() {
+            applied = catch_up(pool, keys, stream, &mut state).await;
+        }
+        loaded.push(applied.map(|()| state));
+    }
     Ok(loaded)
 }
 
-/// A snapshot this build cannot read is no loss: the events say the same.
-async fn snapshot<A: Aggregate>(
-    pool: &PgPool,
+/// What the snapshots of these streams say, each empty where there is none, or none this build can read: the events
+/// say the same.
+async fn snapshots<A: Aggregate>(
+    connection: &mut PgConnection,
     keys: &KeyRing,
-    stream: &StreamId,
-) -> Result<Option<Loaded<A>>, LoadError> {
-    let row = sqlx::query(
-        "select last_sequence, payload::text as payload from snapshots where aggregate_type = $1 and aggregate_id = $2",
+    streams: &[StreamId],
+    names: &[String],
+) -> Result<Vec<Loaded<A>>, LoadError> {
+    let rows: Vec<(String, i64, String)> = sqlx::query_as(
+        "select s.aggregate_id, s.last_sequence, s.payload::text from unnest($2::text[]) as w(id) cross join lateral (
+             select * from snapshots s where s.aggregate_type = $1 and s.aggregate_id = w.id limit 1) as s",
     )
     .bind(A::TYPE)
-    .bind(stream.to_string())
-    .fetch_optional(pool)
+    .bind(names)
+    .fetch_all(&mut *connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let (sequence, payload): (i64, String) = (row.try_get("last_sequence")?, row.try_get("payload")?);
-    let payload = match part_of(&payload) {
-        None => payload.into_bytes(),
-        Some(part) => {
-            let place = snapshot_place(A::TYPE, &stream.to_string(), sequence);
-            let mut connection = pool.acquire().await?;
-            match keys.open_part(&mut connection, stream.tenant, &part, &place).await? {
-                Some(opened) => opened,
-                None => return Ok(None),
+    let mut found = HashMap::new();
+    for (name, sequence, payload) in rows {
+        let Some(stream) = names.iter().position(|it| *it == name).and_then(|at| streams.get(at)) else { continue };
+        let payload = match part_of(&payload) {
+            None => Some(payload.into_bytes()),
+            Some(part) => {
+                let place = snapshot_place(A::TYPE, &name, sequence);
+                keys.open_part(connection, stream.tenant, &part, &place).await?
             }
+        };
+        if let Some(aggregate) = payload.and_then(|payload| serde_json::from_slice(&payload).ok()) {
+            found.insert(name, Loaded { aggregate, sequence, snapshot: sequence });
         }
-    };
-    let aggregate = serde_json::from_slice(&payload).ok();
-    Ok(aggregate.map(|aggregate| Loaded { aggregate, sequence, snapshot: sequence }))
+    }
+    Ok(names.iter().map(|name| found.remove(name).unwrap_or_default()).collect())
+}
+
+fn apply<A: Aggregate>(loaded: &mut Loaded<A>, name: &str, events: Vec<RawEvent>) -> Result<(), LoadError> {
+    for event in events {
+        let sequence = event.sequence;
+        let recorded = event.decode::<A::Event>().map_err(|reason| LoadError::Undecodable {
+            stream: name.to_owned(),
+            sequence,
+            reason,
+        })?;
+        loaded.aggregate.apply(recorded.event);
+        loaded.sequence = sequence;
+    }
+    Ok(())
 }
 
 /// Applies the events after `loaded.sequence`.
@@ -103,16 +167,7 @@ pub async fn catch_up<A: Aggregate>(
         let mut events = read_stream(&mut connection, A::TYPE, &name, loaded.sequence, PAGE).await?;
         keys.open(&mut connection, &mut events).await?;
         let last_page = (events.len() as i64) < PAGE;
-        for event in events {
-            let sequence = event.sequence;
-            let recorded = event.decode::<A::Event>().map_err(|reason| LoadError::Undecodable {
-                stream: name.clone(),
-                sequence,
-                reason,
-            })?;
-            loaded.aggregate.apply(recorded.event);
-            loaded.sequence = sequence;
-        }
+        apply(loaded, &name, events)?;
         if last_page {
             return Ok(());
         }

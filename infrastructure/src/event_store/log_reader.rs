@@ -189,19 +189,28 @@ pub async fn read_stream(
     after: i64,
     limit: i64,
 ) -> Result<Vec<RawEvent>, sqlx::Error> {
-    let rows = sqlx::query(
-        "select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata, e.event_id, e.recorded_at,
-                e.log_epoch, e.transaction_id::text as transaction_text, e.global_position
-           from events e where e.aggregate_type = $1 and e.aggregate_id = $2 and e.sequence > $3
-          order by e.sequence limit $4",
-    )
-    .bind(aggregate_type)
-    .bind(stream)
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(RawEvent::read).collect()
+    read_streams(connection, aggregate_type, &[stream.to_owned()], &[after], limit).await
+}
+
+/// The next events of some streams, each after its own sequence and up to `limit`: stream by stream, in their order.
+///
+/// # Errors
+/// The database.
+pub async fn read_streams(
+    connection: &mut PgConnection,
+    aggregate_type: &str,
+    streams: &[String],
+    after: &[i64],
+    limit: i64,
+) -> Result<Vec<RawEvent>, sqlx::Error> {
+    let sql = format!(
+        "select {COLUMNS} from unnest($2::text[], $3::bigint[]) with ordinality as w(stream, after, n) cross join lateral (
+             select * from events e where e.aggregate_type = $1 and e.aggregate_id = w.stream and e.sequence > w.after
+              order by e.sequence limit $4) as e
+          order by w.n, e.sequence"
+    );
+    let rows = sqlx::query(&sql).bind(aggregate_type).bind(streams).bind(after).bind(limit);
+    rows.fetch_all(connection).await?.iter().map(RawEvent::read).collect()
 }
 
 /// A range of an aggregate's streams, below a barrier of the log.

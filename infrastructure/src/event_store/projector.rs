@@ -12,7 +12,7 @@ use domain::shared::ids::StreamId;
 use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
-use crate::event_store::generations::{self, Held, Role, Which};
+use crate::event_store::generations::{self, Held, Role, Step, Which};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
 use crate::event_store::rebuild::{refold, slices};
@@ -22,6 +22,10 @@ pub const BATCH_MAX: i64 = 1_000;
 /// Events a generation that is not live takes in at a time: others write meanwhile, and what they commit waits for
 /// the disk behind what it wrote.
 pub const BATCH_BESIDE_MAX: i64 = 300;
+
+/// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
+/// has them still.
+pub(super) const UNHURRIED: &str = "begin; set local synchronous_commit = off";
 
 /// What one turn of a projection came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,39 @@ pub enum Turn {
     NotOurs,
 }
 
+/// A stretch of the log, opened.
+pub struct Stretch {
+    /// Its events.
+    pub events: Vec<RawEvent>,
+    /// Where whoever took it in stands.
+    pub end: Position,
+}
+
+impl Stretch {
+    /// Reads what comes after `after`, up to `batch` events and none after `until`; payloads of the aggregates in `of`
+    /// alone. When nothing more comes up to there, it ends at `until`.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn read(
+        connection: &mut PgConnection,
+        keys: &KeyRing,
+        (after, until): (Position, Option<Position>),
+        batch: i64,
+        of: &[&str],
+    ) -> Result<Self, sqlx::Error> {
+        let mut events = read_log(connection, after, batch, of).await?;
+        keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
+        let full = events.len() as i64 == batch;
+        let read = events.len();
+        events.retain(|event| until.is_none_or(|until| event.position <= until));
+        let drained = !full || events.len() < read;
+        let last = events.last().map_or(after, |event| event.position);
+        let end = until.filter(|_| drained).map_or(last, |until| until.max(last));
+        Ok(Self { events, end })
+    }
+}
+
 /// A projection, whatever it folds.
 #[async_trait]
 pub trait Projection: Send + Sync {
@@ -45,6 +82,19 @@ pub trait Projection: Send + Sync {
 
     /// The type of the aggregate it reads.
     fn aggregate(&self) -> &'static str;
+
+    /// What opens its events.
+    fn keys(&self) -> &KeyRing;
+
+    /// Events it takes in at a time.
+    fn batch(&self) -> i64;
+
+    /// Takes a stretch of the log in, from a checkpoint this transaction holds; where that has to go.
+    ///
+    /// # Errors
+    /// The database; the transaction must not be committed.
+    async fn take_in(&self, connection: &mut PgConnection, held: &Held, stretch: &Stretch)
+    -> Result<Step, sqlx::Error>;
 
     /// Takes in the next events from a checkpoint this transaction holds, none after `until`; having nothing more up
     /// to there, it stands at `until`.
@@ -56,7 +106,17 @@ pub trait Projection: Send + Sync {
         connection: &mut PgConnection,
         held: &Held,
         until: Option<Position>,
-    ) -> Result<Turn, sqlx::Error>;
+    ) -> Result<Turn, sqlx::Error> {
+        let batch = if held.role == Role::Live { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
+        let range = (held.position, until);
+        let stretch = Stretch::read(connection, self.keys(), range, batch, &[self.aggregate()]).await?;
+        if stretch.events.is_empty() && stretch.end == held.position {
+            return Ok(Turn::Advanced { events: 0, position: stretch.end });
+        }
+        let step = self.take_in(connection, held, &stretch).await?;
+        generations::go(connection, std::slice::from_ref(&step)).await?;
+        Ok(step.turn(stretch.events.len()))
+    }
 
     /// The next page of a build's slice, of about `limit` events.
     ///
@@ -84,14 +144,10 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// The database; nothing of the turn remains.
     async fn turn_of(&self, pool: &PgPool, which: Which) -> Result<Turn, sqlx::Error> {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = pool.begin_with(UNHURRIED).await?;
         let Some(held) = generations::lock(&mut transaction, self.name(), which).await? else {
             return Ok(Turn::NotOurs);
         };
-        if held.role != Role::Live {
-            // Documents and checkpoint are lost together or not at all, and then made again.
-            sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
-        }
         let turn = self.advance(&mut transaction, &held, None).await?;
         if !matches!(turn, Turn::Advanced { events: 0, .. }) {
             transaction.commit().await?;
@@ -132,34 +188,29 @@ where
         D::Aggregate::TYPE
     }
 
-    async fn advance(
+    fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    fn batch(&self) -> i64 {
+        self.batch
+    }
+
+    async fn take_in(
         &self,
         connection: &mut PgConnection,
         held: &Held,
-        until: Option<Position>,
-    ) -> Result<Turn, sqlx::Error> {
-        let batch = if held.role == Role::Live { self.batch } else { self.batch.min(BATCH_BESIDE_MAX) };
-        let mut events = read_log(connection, held.position, batch, &[D::Aggregate::TYPE]).await?;
-        self.keys.open(connection, &mut events).await.map_err(KeyError::into_database)?;
-        let full = events.len() as i64 == batch;
-        let read = events.len();
-        events.retain(|event| until.is_none_or(|until| event.position <= until));
-        let drained = !full || events.len() < read;
-        let last = events.last().map_or(held.position, |event| event.position);
-        let end = until.filter(|_| drained).map_or(last, |until| until.max(last));
-        if events.is_empty() && end == held.position {
-            return Ok(Turn::Advanced { events: 0, position: end });
-        }
-        let folded = fold::<D>(connection, &held.table(), &events).await?;
-        let position = folded.halted.as_ref().map_or(end, |halt| halt.reached.unwrap_or(held.position));
+        stretch: &Stretch,
+    ) -> Result<Step, sqlx::Error> {
+        let folded = fold::<D>(connection, &held.table(), &stretch.events).await?;
         documents::store(connection, &held.table(), folded.documents).await?;
-        let error = folded.halted.map(|halt| halt.error);
-        generations::move_to(connection, held, position, folded.events, error.as_deref()).await?;
-        if let Some(error) = error {
-            tracing::error!(projection = D::NAME, generation = held.generation, error, "A projection halted");
-            return Ok(Turn::NotOurs);
-        }
-        Ok(Turn::Advanced { events: events.len(), position })
+        let reached = folded.halted.as_ref().map(|halt| halt.reached.unwrap_or(held.position));
+        Ok(Step {
+            held: held.clone(),
+            to: reached.unwrap_or(stretch.end),
+            events: folded.events,
+            error: folded.halted.map(|halt| halt.error),
+        })
     }
 
     async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error> {

@@ -15,6 +15,7 @@ use domain::shared::delivery::DeliveryStatus;
 use domain::shared::provider_error::{ErrorClass, ProviderError};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,8 @@ use crate::outbox::outcome::{Verdict, judge};
 const IN_FLIGHT_MAX: usize = 256;
 /// Messages claimed at a time: few, because what is claimed and not yet sent when the process dies is in doubt.
 const CLAIM_MAX: usize = 48;
+/// How long after a look at the outbox the next one may come: what is due by then is claimed together.
+const APART: Duration = Duration::from_millis(10);
 /// How often the outbox is looked at without being woken.
 const IDLE: Duration = Duration::from_millis(250);
 /// How often leases and doubts are looked at.
@@ -68,6 +71,7 @@ impl Outbox {
         let (permits, tasks) = (Arc::new(Semaphore::new(IN_FLIGHT_MAX)), TaskTracker::new());
         let mut sweeps = tokio::time::interval(SWEEP);
         while !stop.is_cancelled() {
+            let looked = Instant::now();
             let free = permits.available_permits().min(CLAIM_MAX);
             let claimed = match self.claim(free).await {
                 Ok(claimed) => claimed,
@@ -97,6 +101,7 @@ impl Outbox {
                 _ = sweeps.tick() => self.sweep().await,
                 () = stop.cancelled() => {}
             }
+            tokio::time::sleep_until(looked + APART).await;
         }
         tasks.close();
         tasks.wait().await;

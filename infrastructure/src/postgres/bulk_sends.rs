@@ -61,6 +61,8 @@ impl BulkStore for PgBulkSends {
             let (first, last) = (number(at * CHUNK), number(at * CHUNK + chunk.len() - 1));
             self.pass_over(id, line.tenant, plan, templates, (first, last)).await.map_err(app_error)?;
         }
+        // Autovacuum comes too late for a plan that walks tens of thousands of new rows by their index.
+        sqlx::query("analyze bulk_recipients").execute(&self.pool).await.map_err(app_error)?;
         let mut transaction = AuditedTx::begin(&self.pool).await?;
         transaction.once(session, "bulk_send").await?;
         let start = "update bulk_sends set state = 'running' where id = $1";

@@ -7,11 +7,13 @@ use application::error::{AppError, AppResult};
 use async_trait::async_trait;
 use domain::shared::channel::{Address, Channel};
 use domain::shared::ids::{ContactId, TenantId};
-use sqlx::PgPool;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments, PgPool};
 use uuid::Uuid;
 
 use crate::postgres::app_error;
 use crate::postgres::ttl_cache::TtlCache;
+use crate::together::Together;
 
 /// How long another node may find the former contact of an identifier that was linked anew.
 const CACHE_TTL: Duration = Duration::from_secs(30);
@@ -22,54 +24,66 @@ const RETURNS_MAX: usize = 16;
 /// Looks at an identifier that others write at the same time; the second look finds what they wrote.
 const LOOKS_MAX: usize = 3;
 
-/// What is asked for, with the contact each identifier has. The lookup is a subquery so that every plan uses
-/// the key: a join, planned while the table was small and kept, would read all of it ever after.
+/// Addresses looked up by one statement at most.
+const TOGETHER_MAX: usize = 64;
+
+/// The identifiers of some addresses (`a`), with the contact each has, and whom each address leads to: the first identifier
+/// that is known decides, else it is a new contact, nearly always the first of those it may become (`new`). The lookup is a
+/// subquery so that every plan uses the key: a join, planned while the table was small and kept, would read all of it
+/// ever after.
 macro_rules! wanted {
     () => {
         "with wanted as materialized (
-    select w.kind, w.value, w.n,
+    select w.a, w.tenant_id, w.channel, w.kind, w.value, w.new::uuid[] as new, w.n,
            (select i.contact_id from contact_identifiers i
-             where i.tenant_id = $1 and i.channel = $2 and i.kind = w.kind and i.value = w.value) as known
-      from unnest($3::text[], $4::text[]) with ordinality as w(kind, value, n)
-), chosen as (
-    select coalesce((select known from wanted where known is not null order by n limit 1), (
-               select c.id from unnest($5::uuid[]) with ordinality as c(id, n)
+             where i.tenant_id = w.tenant_id and i.channel = w.channel and i.kind = w.kind and i.value = w.value) as known
+      from unnest($1::int[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+           with ordinality as w(a, tenant_id, channel, kind, value, new, n)
+), chosen as materialized (
+    select distinct on (w.a) w.a, coalesce(w.known, (
+               select w.new[1] where not exists (
+                   select from contact_keys k
+                    where k.tenant_id = w.tenant_id and k.contact_id = w.new[1] and k.erased_at is not null)), (
+               select c.id from unnest(w.new) with ordinality as c(id, n)
                 where not exists (select from contact_keys k
-                                   where k.tenant_id = $1 and k.contact_id = c.id and k.erased_at is not null)
+                                   where k.tenant_id = w.tenant_id and k.contact_id = c.id and k.erased_at is not null)
                 order by c.n limit 1)) as contact_id
+      from wanted w order by w.a, w.known is null, w.n
 )"
     };
 }
 
-/// Finds, makes and teaches a contact in one statement, whose commit nobody waits for: what rests on it is appended after
-/// it, and that flush takes it along. The first identifier that is known decides; those
-/// of another contact stay with it. An identifier that somebody else inserted meanwhile has no `settled`.
+/// Finds, makes and teaches contacts, whose commit nobody waits for: what rests on it is appended after it, and that
+/// flush takes it along. Identifiers of another contact stay with it. One that somebody else inserted meanwhile, or a
+/// neighbour here for another contact, has no `settled`.
 const RESOLVE: &str = concat!(
     wanted!(),
     ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
-    select $1, $2, w.kind, w.value, c.contact_id
-      from wanted w cross join chosen c cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
-     where w.known is null order by w.n
+    select w.tenant_id, w.channel, w.kind, w.value, c.contact_id
+      from wanted w join chosen c on c.a = w.a cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
+     where w.known is null order by w.tenant_id, w.channel, w.kind, w.value, w.n
     on conflict do nothing
-    returning kind, contact_id
+    returning tenant_id, channel, kind, value, contact_id
 )
-select c.contact_id, coalesce(w.known, l.contact_id) as settled
-  from wanted w cross join chosen c left join learnt l on l.kind = w.kind
+select w.a, c.contact_id, coalesce(w.known, l.contact_id) as settled
+  from wanted w join chosen c on c.a = w.a
+       left join learnt l on l.tenant_id = w.tenant_id and l.channel = w.channel and l.kind = w.kind
+                         and l.value = w.value and l.contact_id = c.contact_id
  order by w.n"
 );
 
-/// The first `$6` identifiers are the former ones: they decide, and are learnt where unknown. The others
+/// The first `$7` identifiers are the former ones: they decide, and are learnt where unknown. The others
 /// lead to the same contact from now on, wherever they led before.
 const LINK: &str = concat!(
     wanted!(),
     ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
-    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n <= $6 order by w.n
+    select w.tenant_id, w.channel, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n <= $7 order by w.n
     on conflict do nothing
 ), moved as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
-    select $1, $2, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n > $6 order by w.n
+    select w.tenant_id, w.channel, w.kind, w.value, c.contact_id from wanted w cross join chosen c where w.n > $7 order by w.n
     on conflict (tenant_id, channel, kind, value) do update set contact_id = excluded.contact_id
      where contact_identifiers.contact_id <> excluded.contact_id
 )
@@ -79,16 +93,35 @@ select contact_id from chosen"
 /// One way a contact is known: its kind and its value.
 type Identifier = (&'static str, String);
 
+/// Who is asked for.
+#[derive(Clone)]
+struct Wanted {
+    tenant: TenantId,
+    channel: Channel,
+    identifiers: Vec<Identifier>,
+    new: String,
+}
+
+/// Whom an address leads to, and the contact each of its identifiers has; none where another look is needed.
+#[derive(Default)]
+struct Found {
+    contact: Option<ContactId>,
+    settled: Vec<Option<ContactId>>,
+}
+
 /// [`Contacts`] on Postgres.
 pub struct PgContacts {
     pool: PgPool,
+    looks: Together<Wanted, Found>,
     cache: TtlCache<(TenantId, Channel, Identifier), ContactId>,
 }
 
 impl PgContacts {
     /// Contacts in this database.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, cache: TtlCache::new(CACHE_ENTRIES, CACHE_TTL) }
+        let looked = pool.clone();
+        let looks = Together::start(TOGETHER_MAX, move |wanted| look(looked.clone(), wanted));
+        Self { pool, looks, cache: TtlCache::new(CACHE_ENTRIES, CACHE_TTL) }
     }
 
     /// The contact, when every identifier is remembered: one that is not may have to be learnt.
@@ -97,24 +130,19 @@ impl PgContacts {
         let contacts: Option<Vec<ContactId>> = identifiers.iter().map(contact).collect();
         contacts?.first().copied()
     }
+}
 
-    async fn look(
-        &self,
-        tenant: TenantId,
-        channel: Channel,
-        identifiers: &[Identifier],
-    ) -> AppResult<Vec<(Uuid, Option<Uuid>)>> {
-        let (kinds, values) = columns(identifiers);
-        sqlx::query_as(RESOLVE)
-            .bind(tenant.0)
-            .bind(channel.as_str())
-            .bind(kinds)
-            .bind(values)
-            .bind(new_contacts(tenant, channel, identifiers)?)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(app_error)
+async fn look(pool: PgPool, wanted: Vec<Wanted>) -> Result<Vec<Found>, sqlx::Error> {
+    let mut found: Vec<Found> = wanted.iter().map(|_| Found::default()).collect();
+    let rows: Vec<(i32, Uuid, Option<Uuid>)> =
+        sqlx::query_as_with(RESOLVE, arguments(&wanted)?).fetch_all(&pool).await?;
+    for (a, contact, settled) in rows {
+        if let Some(found) = usize::try_from(a).ok().and_then(|a| found.get_mut(a)) {
+            found.contact = Some(ContactId(contact));
+            found.settled.push(settled.map(ContactId));
+        }
     }
+    Ok(found)
 }
 
 #[async_trait]
@@ -125,20 +153,21 @@ impl Contacts for PgContacts {
             return Ok(contact);
         }
         let before = self.cache.epoch();
-        let mut rows = self.look(tenant, channel, &identifiers).await?;
-        for _ in 1..LOOKS_MAX {
-            if rows.iter().all(|(_, settled)| settled.is_some()) {
+        let new = new_contacts(tenant, channel, &identifiers)?;
+        let wanted = Wanted { tenant, channel, identifiers: identifiers.clone(), new };
+        let mut found = Found::default();
+        for _ in 0..LOOKS_MAX {
+            found = self.looks.ask(wanted.clone()).await.map_err(app_error)?;
+            if found.settled.iter().all(Option::is_some) {
                 break;
             }
-            rows = self.look(tenant, channel, &identifiers).await?;
         }
-        let chosen = rows.first().map(|(chosen, _)| ContactId(*chosen));
-        for (identifier, (_, settled)) in identifiers.into_iter().zip(rows) {
+        for (identifier, settled) in identifiers.into_iter().zip(found.settled) {
             if let Some(settled) = settled {
-                self.cache.put(before, (tenant, channel, identifier), ContactId(settled));
+                self.cache.put(before, (tenant, channel, identifier), settled);
             }
         }
-        chosen.ok_or_else(nobody)
+        found.contact.ok_or_else(nobody)
     }
 
     fn forget(&self, tenant: TenantId, channel: Channel, address: &Address) {
@@ -155,17 +184,10 @@ impl Contacts for PgContacts {
                 all.push(identifier);
             }
         }
-        let (kinds, values) = columns(&all);
-        let contact: Uuid = sqlx::query_scalar(LINK)
-            .bind(tenant.0)
-            .bind(channel.as_str())
-            .bind(kinds)
-            .bind(values)
-            .bind(new_contacts(tenant, channel, &all)?)
-            .bind(former)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(app_error)?;
+        let new = new_contacts(tenant, channel, &all)?;
+        let wanted = Wanted { tenant, channel, identifiers: all.clone(), new };
+        let link = sqlx::query_scalar_with(LINK, arguments(&[wanted]).map_err(app_error)?).bind(former);
+        let contact: Uuid = link.fetch_one(&self.pool).await.map_err(app_error)?;
         for identifier in all {
             self.cache.remove(&(tenant, channel, identifier));
         }
@@ -180,18 +202,42 @@ fn identifiers(address: &Address) -> Vec<Identifier> {
     phone.into_iter().chain(user_id).collect()
 }
 
-fn columns(identifiers: &[Identifier]) -> (Vec<&'static str>, Vec<String>) {
-    identifiers.iter().cloned().unzip()
+/// The columns of `wanted`, a row an identifier.
+fn arguments(wanted: &[Wanted]) -> Result<PgArguments, sqlx::Error> {
+    let mut columns: (Vec<i32>, Vec<Uuid>, Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
+    for (a, wanted) in (0..).zip(wanted) {
+        for (kind, value) in &wanted.identifiers {
+            columns.0.push(a);
+            columns.1.push(wanted.tenant.0);
+            columns.2.push(wanted.channel.as_str());
+            columns.3.push(kind);
+            columns.4.push(value);
+            columns.5.push(&wanted.new);
+        }
+    }
+    let mut arguments = PgArguments::default();
+    let add = || {
+        arguments.add(columns.0)?;
+        arguments.add(columns.1)?;
+        arguments.add(columns.2)?;
+        arguments.add(columns.3)?;
+        arguments.add(columns.4)?;
+        arguments.add(columns.5)
+    };
+    add().map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
 }
 
 /// The id of a contact that is not known yet, the same for everyone who meets it at the same time; and those it has
 /// when it comes back after it was erased. The last one, for who was erased that often, is nobody else's either.
-fn new_contacts(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<Vec<Uuid>> {
+fn new_contacts(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<String> {
     let (kind, value) = identifiers.first().ok_or_else(nobody)?;
     let name = format!("{channel}:{kind}:{value}");
     let first = ContactId::derive(tenant.0, &name).0;
     let later = (1..RETURNS_MAX).map(|n| ContactId::derive(tenant.0, &format!("{name}:{n}")).0);
-    Ok(std::iter::once(first).chain(later).chain([Uuid::new_v4()]).collect())
+    let all: Vec<String> =
+        std::iter::once(first).chain(later).chain([Uuid::new_v4()]).map(|id| id.to_string()).collect();
+    Ok(format!("{{{}}}", all.join(",")))
 }
 
 fn nobody() -> AppError {

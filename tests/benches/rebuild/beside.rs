@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use domain::shared::ids::{StreamId, TenantId};
 use infrastructure::event_store::append::{Append, Appender, NewEvent};
 use infrastructure::event_store::commands::Pokes;
+use infrastructure::event_store::turns::Turns;
 use infrastructure::event_store::waiter::{self, Checkpoints};
 use serde_json::json;
 use sqlx::PgPool;
@@ -46,9 +47,9 @@ pub async fn run(pool: &PgPool, tenant: TenantId, streams: &[StreamId]) {
     let (seen, over) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
     let (pokes, stop) = (Arc::<Pokes>::default(), CancellationToken::new());
     let appender = Appender::start(pool.clone());
-    let live = super::projections(pool).remove(0);
-    let projecting =
-        tokio::spawn(waiter::run(live, pool.clone(), Arc::clone(&pokes), Arc::<Checkpoints>::default(), stop.clone()));
+    let live = vec![super::projections(pool).remove(0)];
+    let turns = Turns { projections: live, keys: tests::keys(pool), pool: pool.clone() };
+    let projecting = tokio::spawn(waiter::run(turns, Arc::clone(&pokes), Arc::<Checkpoints>::default(), stop.clone()));
     let writing = tokio::spawn(write(appender, pokes, tenant, Arc::clone(&seen), Arc::clone(&over)));
     let reading = tokio::spawn(read(pool.clone(), streams.to_vec(), Arc::clone(&seen), Arc::clone(&over)));
     tokio::time::sleep(Duration::from_secs(3)).await;

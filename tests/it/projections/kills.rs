@@ -11,8 +11,9 @@ use application::projections::{ProjectionView, Projections};
 use async_trait::async_trait;
 use clap::Parser;
 use domain::shared::ids::{StreamId, TenantId};
-use infrastructure::event_store::generations::Held;
-use infrastructure::event_store::projector::{DocumentProjection, Projection, Turn};
+use infrastructure::event_store::generations::{Held, Step};
+use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::projector::{DocumentProjection, Projection, Stretch};
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::rebuild::slices::{Page, Slice};
@@ -206,13 +207,19 @@ impl Projection for Counted {
     fn aggregate(&self) -> &'static str {
         self.inner.aggregate()
     }
-    async fn advance(
+    fn keys(&self) -> &KeyRing {
+        self.inner.keys()
+    }
+    fn batch(&self) -> i64 {
+        self.inner.batch()
+    }
+    async fn take_in(
         &self,
         connection: &mut PgConnection,
         held: &Held,
-        until: Option<application::log::Position>,
-    ) -> Result<Turn, sqlx::Error> {
-        self.inner.advance(connection, held, until).await
+        stretch: &Stretch,
+    ) -> Result<Step, sqlx::Error> {
+        self.inner.take_in(connection, held, stretch).await
     }
     async fn page(&self, pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
         let page = self.inner.page(pool, slice, limit).await?;
