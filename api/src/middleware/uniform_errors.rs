@@ -8,22 +8,22 @@ use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayloadError};
 
 use crate::error::ApiError;
-use crate::middleware::allow::Methods;
+use crate::middleware::known_paths::KnownPaths;
 
 /// The middleware.
-pub struct UniformErrors(pub Arc<Methods>);
+pub struct UniformErrors(pub Arc<KnownPaths>);
 
 /// The middleware around an endpoint.
 pub struct Uniform<E> {
     inner: E,
-    methods: Arc<Methods>,
+    paths: Arc<KnownPaths>,
 }
 
 impl<E: Endpoint> Middleware<E> for UniformErrors {
     type Output = Uniform<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        Uniform { inner, methods: self.0.clone() }
+        Uniform { inner, paths: self.0.clone() }
     }
 }
 
@@ -75,7 +75,7 @@ impl<E> Uniform<E> {
             StatusCode::METHOD_NOT_ALLOWED => {
                 let words = "this path has no such method";
                 ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words)
-                    .with(header::ALLOW, self.methods.at(path))
+                    .with(header::ALLOW, self.paths.allow(path))
             }
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
             StatusCode::UNAUTHORIZED => ApiError::unauthorized("sign in, or send a Bearer token"),
