@@ -40,7 +40,8 @@ const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people 
     a 403, a 5xx or a `Retry-After` are not kept, so the same key may be tried again.\n\n\
     **Limits.** Operations with a limit tell in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` how it \
     stands (draft-ietf-httpapi-ratelimit-headers-06); a 429 says in `Retry-After` when the next request is welcome.\n\n\
-    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. The words \
+    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several: \
+    `{\"nodeId\", \"field\", \"reason\": \"in words\", \"code\": \"stable_word\", \"values\"}`. The words \
     are in the language the person chose, else the one `Accept-Language` likes best, of `en`, `he`, `ar` and `ru`; \
     `Content-Language` names it, and the code is the same in all. Every \
     answer has an `X-Request-Id`; send a UUID of your own to choose it.";

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use domain::flow::validation::Problem;
+use domain::reason;
+use domain::shared::reason::Reason;
 use poem::http::{StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use poem_openapi::OperationId;
@@ -58,10 +61,11 @@ fn has_null(uri: &Uri) -> bool {
 impl<E> Uniform<E> {
     fn explain(&self, error: &poem::Error, path: &str) -> ApiError {
         if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
-            return ApiError::invalid(
-                "invalid_request",
-                format!("parameter `{}`: {}", wrong.name, bound(&wrong.reason)),
-            );
+            let reason = bound(&wrong.reason);
+            let words = format!("parameter `{}`: {reason}", wrong.name);
+            let mut refusal = ApiError::invalid("invalid_request", words);
+            refusal.body.problems = Some(vec![Problem::of_field(wrong.name, reason)]);
+            return refusal;
         }
         if let Some(wrong) = error.downcast_ref::<ParseRequestPayloadError>() {
             return ApiError::invalid("invalid_request", format!("body: {}", reworded(&wrong.reason)));
@@ -89,14 +93,14 @@ impl<E> Uniform<E> {
 }
 
 /// A bound in words: `verification failed. maximum(200, exclusive: false)` is `must be at most 200`.
-fn bound(reason: &str) -> String {
+fn bound(reason: &str) -> Reason {
     let rule = reason.rsplit("verification failed. ").next().unwrap_or(reason).trim();
     let value = rule.split_once('(').map(|(_, rest)| rest.split([',', ')']).next().unwrap_or_default());
     match (rule.split('(').next(), value) {
-        (Some("minimum"), Some(value)) => format!("must be at least {value}"),
-        (Some("maximum"), Some(value)) => format!("must be at most {value}"),
-        (Some("maxLength"), Some(value)) => format!("must be at most {value} characters"),
-        _ => reworded(reason).to_owned(),
+        (Some("minimum"), Some(min)) => reason!("number_min", "must be at least {min}", min),
+        (Some("maximum"), Some(max)) => reason!("number_max", "must be at most {max}", max),
+        (Some("maxLength"), Some(max)) => reason!("too_long", "has at most {max} characters", max),
+        _ => reason!("parameter_unreadable", "{error}", error = reworded(reason)),
     }
 }
 
