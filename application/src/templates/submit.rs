@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::actor::{Cause, Session};
 use crate::commands::Along;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, length};
 use crate::flows::Written;
 use crate::log::Position;
 use crate::templates::accounts::{BusinessAccount, no_line};
@@ -135,8 +135,7 @@ impl Templates {
                 }
             },
             (None, Some(name)) if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX => {
-                let reason = reason!("length_between", "has 1 to {max} characters", max = NAME_CHARS_MAX);
-                Err(Problem::of_field("targetGroupName", reason))
+                Err(Problem::of_field("targetGroupName", length(1, NAME_CHARS_MAX)))
             }
             (None, Some(name)) => Ok(Some(match self.groups.named(tenant, &name).await? {
                 Some(id) => TargetGroup { id, create_as: None },

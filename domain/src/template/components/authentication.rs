@@ -28,7 +28,7 @@ pub fn check_footer(footer: &Value, field: &str, report: &mut Report) {
         let (min, max) = (EXPIRY_MINUTES.start(), EXPIRY_MINUTES.end());
         report.problem(
             format!("{field}.code_expiration_minutes"),
-            reason!("expiry_minutes", "is {min} to {max}", min, max),
+            reason!("number_between", "is {min} to {max}", min, max),
         );
     }
     if minutes.is_null() && footer["text"].is_null() {

@@ -174,3 +174,34 @@ async fn a_bad_request_is_told_in_every_language() {
     let group = in_every_language(&dana, Method::POST, "/api/templates/groups", Some(&group)).await;
     assert!(group.iter().any(|it| it["code"] == "no_such_line"), "{group:#?}");
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_people_and_what_they_do_is_told_in_every_language() {
+    let app = TestApp::start().await;
+    let dana = app.account("dana").await;
+    let own = format!("/api/users/{}", dana.id);
+    let employee = json!({ "username": "a b", "password": "correct horse", "displayName": "A", "email": "a@b.c" });
+    for (method, path, body, words_in_english) in [
+        (Method::POST, "/api/employees", Some(&employee), "username: has 3 to 100 characters and no spaces"),
+        (Method::PUT, &own, Some(&json!({ "password": "short" })), "password: has 8 to 200 characters"),
+        (Method::PUT, &own, Some(&json!({ "email": "nobody" })), "email: `nobody` is not an e-mail address"),
+        (
+            Method::PUT,
+            &own,
+            Some(&json!({ "timezone": "Mars/Base" })),
+            "timezone: is an IANA name such as Asia/Jerusalem",
+        ),
+        (Method::POST, "/api/tasks", Some(&json!({ "title": "  " })), "title: has 1 to 200 characters"),
+        (
+            Method::POST,
+            "/api/leads",
+            Some(&json!({ "phone": "+972501234567", "email": "x" })),
+            "email: `x` is not an e-mail address",
+        ),
+        (Method::POST, "/api/flows", Some(&json!({ "name": " " })), "name: has 1 to 200 characters"),
+        (Method::GET, "/api/flows?cursor=none", None, "cursor: is none of ours"),
+    ] {
+        let told = words(&in_every_language(&dana, method, path, body).await);
+        assert_eq!(told, [words_in_english], "{path}");
+    }
+}
