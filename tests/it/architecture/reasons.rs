@@ -40,14 +40,18 @@ fn names(text: &str) -> BTreeSet<String> {
         }
     }
     let name = |argument: &String| argument.split('=').next().unwrap_or_default().trim().to_owned();
-    arguments.iter().map(name).filter(|name| !name.is_empty()).collect()
+    // What is left of a literal with a comma in it is no name.
+    arguments.iter().map(name).filter(|name| is_name(name)).collect()
 }
 
 /// The places of words: what stands in braces and looks like a name.
 fn places(words: &str) -> BTreeSet<String> {
     let named = |part: &str| part.split_once('}').map(|(name, _)| name.to_owned());
-    let word = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    words.split('{').skip(1).filter_map(named).filter(word).collect()
+    words.split('{').skip(1).filter_map(named).filter(|name| is_name(name)).collect()
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 /// The reasons of a file, its tests left out.
