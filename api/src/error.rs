@@ -303,14 +303,14 @@ mod tests {
 
     #[tokio::test]
     async fn every_kind_of_refusal_has_its_status_and_word() {
-        let problem = Problem::of_field("phone", "is required");
+        let problem = Problem::of_field("phone", domain::reason!("required", "is required"));
         let conflict = AppError::Conflict { code: "claimed", message: "taken".into() };
         for (error, status, body) in [
             (AppError::invalid("no"), 400, json!({"error": "no", "code": "invalid_request"})),
             (
                 AppError::Invalid { message: "no".into(), problems: vec![problem] },
                 400,
-                json!({"error": "no", "code": "invalid_request", "problems": [{"field": "phone", "reason": "is required"}]}),
+                json!({"error": "no", "code": "invalid_request", "problems": [{"field": "phone", "reason": "is required", "code": "required"}]}),
             ),
             (AppError::Unauthorized("who?".into()), 401, json!({"error": "who?", "code": "unauthorized"})),
             (AppError::Forbidden("no".into()), 403, json!({"error": "no", "code": "forbidden"})),

@@ -1,10 +1,11 @@
-//! What errors say to people, by language and code. Codes never change; English keeps the words of the place the error
+//! What errors and the problems in them say to people, by language and code. Codes never change; English keeps the words of the place the error
 //! comes from, which know more than a table can.
 
 mod ar;
 mod he;
 mod ru;
 
+use domain::flow::validation::Problem;
 use domain::shared::preferences::Language;
 use poem::http::{HeaderMap, header};
 
@@ -21,6 +22,30 @@ pub const fn texts(language: Language) -> &'static [(&'static str, &'static str)
         Language::Ar => ar::TEXTS,
         Language::Ru => ru::TEXTS,
     }
+}
+
+/// What a problem with this code says, with `{name}` in the place of each value; as [`text`].
+pub fn reason(language: Language, code: &str) -> Option<&'static str> {
+    reasons(language).iter().find(|(known, _)| *known == code).map(|(_, words)| *words)
+}
+
+/// Every code of a problem with its words; none in English.
+pub const fn reasons(language: Language) -> &'static [(&'static str, &'static str)] {
+    match language {
+        Language::En => &[],
+        Language::He => he::REASONS,
+        Language::Ar => ar::REASONS,
+        Language::Ru => ru::REASONS,
+    }
+}
+
+/// The problems in this language. One that was stored before it had a code keeps its words.
+pub fn told(language: Language, problems: Vec<Problem>) -> Vec<Problem> {
+    let told = |problem: Problem| match reason(language, &problem.code) {
+        Some(words) => problem.in_words(words),
+        None => problem,
+    };
+    problems.into_iter().map(told).collect()
 }
 
 /// The language a browser likes best of those we speak (RFC 9110, 12.5.4).
@@ -76,16 +101,32 @@ mod tests {
 
     #[test]
     fn every_language_has_the_same_codes_once_and_a_text_of_its_own_for_each() {
-        let codes = |language| texts(language).iter().map(|(code, _)| *code).collect::<Vec<_>>();
-        let all = codes(Language::He);
-        assert!(all.is_sorted() && all.iter().collect::<HashSet<_>>().len() == all.len(), "sorted, once");
-        for (language, letters) in [(Language::He, 'א'..='ת'), (Language::Ar, 'ء'..='ي'), (Language::Ru, 'А'..='я')]
-        {
-            assert_eq!(codes(language), all, "{language}");
-            for (code, text) in texts(language) {
-                assert!(text.chars().any(|letter| letters.contains(&letter)), "{language} {code}");
+        for table in [texts as fn(Language) -> &'static [(&'static str, &'static str)], reasons] {
+            let codes = |language| table(language).iter().map(|(code, _)| *code).collect::<Vec<_>>();
+            let all = codes(Language::He);
+            assert!(all.is_sorted() && all.iter().collect::<HashSet<_>>().len() == all.len(), "sorted, once");
+            let letters = [(Language::He, 'א'..='ת'), (Language::Ar, 'ء'..='ي'), (Language::Ru, 'А'..='я')];
+            for (language, letters) in letters {
+                assert_eq!(codes(language), all, "{language}");
+                for (code, text) in table(language) {
+                    assert!(text.chars().any(|letter| letters.contains(&letter)), "{language} {code}");
+                }
             }
+            assert!(codes(Language::En).is_empty());
         }
-        assert!(codes(Language::En).is_empty());
+    }
+
+    #[test]
+    fn problems_are_told_with_what_they_name() {
+        let problem = Problem::of_field("text", domain::reason!("too_long", "has at most {max} characters", max = 60));
+        let [russian, english] = [Language::Ru, Language::En].map(|it| told(it, vec![problem.clone()]).remove(0));
+        assert!(russian.reason.contains("60") && russian.reason != problem.reason, "{}", russian.reason);
+        assert_eq!(
+            (russian.field, russian.code, russian.values),
+            (problem.field.clone(), problem.code.clone(), problem.values.clone())
+        );
+        assert_eq!(english, problem);
+        let before = Problem { code: String::new(), ..problem };
+        assert_eq!(told(Language::Ru, vec![before.clone()]), [before]);
     }
 }

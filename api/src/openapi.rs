@@ -15,10 +15,10 @@ use poem_openapi::{OpenApiService, ServerObject};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::middleware::allow::Methods;
 use crate::middleware::body_limit::BodyLimit;
 use crate::middleware::headers::secure;
 use crate::middleware::idempotency::Idempotent;
+use crate::middleware::known_paths::KnownPaths;
 use crate::middleware::observe::Observe;
 use crate::middleware::panics::AnswerPanic;
 use crate::middleware::prolong::Prolong;
@@ -36,11 +36,12 @@ const ABOUT: &str = "WhatsApp-first automation: flows talk to customers, people 
     Unknown fields are refused with a 400 that names them, except inside `data` and webhook payloads. Lists are plain \
     arrays; `limit` is 1 to 200, and `X-Next-Cursor` is the `cursor` of the next page.\n\n\
     **Sending again.** With an `Idempotency-Key`, a request that changes something may be sent again after a time-out: it \
-    takes effect once, and is answered as it was the first time. Answers with a 5xx or a `Retry-After` are not kept, so \
-    the same key may be tried again.\n\n\
+    takes effect once, and is answered as it was the first time. Answers with a 401, \
+    a 403, a 5xx or a `Retry-After` are not kept, so the same key may be tried again.\n\n\
     **Limits.** Operations with a limit tell in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` how it \
     stands (draft-ietf-httpapi-ratelimit-headers-06); a 429 says in `Retry-After` when the next request is welcome.\n\n\
-    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several. The words \
+    **Errors.** `{\"error\": \"in words\", \"code\": \"stable_word\"}`, with `problems` where there are several: \
+    `{\"nodeId\", \"field\", \"reason\": \"in words\", \"code\": \"stable_word\", \"values\"}`. The words \
     are in the language the person chose, else the one `Accept-Language` likes best, of `en`, `he`, `ar` and `ru`; \
     `Content-Language` names it, and the code is the same in all. Every \
     answer has an `X-Request-Id`; send a UUID of your own to choose it.";
@@ -72,7 +73,7 @@ pub fn routes(app: Arc<App>, beside: Route) -> impl Endpoint<Output = Response> 
 
 /// Everything but the rooms behind it.
 fn layered(beside: Route) -> impl Endpoint<Output = Response> {
-    let methods = Arc::new(Methods::of(&described()));
+    let paths = Arc::new(KnownPaths::of(&described()));
     let (document, page) = pages();
     let document =
         endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()));
@@ -84,9 +85,9 @@ fn layered(beside: Route) -> impl Endpoint<Output = Response> {
         .at("/healthz", get(alive))
         .with(BodyLimit)
         .with(CatchPanic::new().with_handler(AnswerPanic))
-        .with(UniformErrors(methods))
+        .with(UniformErrors(Arc::clone(&paths)))
         .with(TellStanding)
-        .with(Idempotent)
+        .with(Idempotent(paths))
         .with(Translate)
         .with(Prolong)
         .with(CookieJarManager::new())

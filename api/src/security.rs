@@ -8,7 +8,9 @@ use std::sync::Arc;
 use application::actor::Session;
 use application::identity::Holder;
 use application::identity::sessions::SessionKind;
+use domain::flow::validation::Problem;
 use domain::shared::ids::TenantId;
+use domain::shared::preferences::Language;
 use poem::web::headers::HeaderMapExt;
 use poem::web::headers::authorization::{Authorization, Bearer};
 use poem::{Request, Result};
@@ -17,6 +19,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::language;
 use crate::middleware::idempotency::RequestKey;
 use crate::middleware::observe::RequestId;
 use crate::middleware::prolong::Due;
@@ -38,6 +41,8 @@ pub struct Caller {
     pub token: String,
     /// What that was made for.
     pub kind: SessionKind,
+    /// The language they read: the one they chose, else the one their browser likes best.
+    pub language: Language,
 }
 
 impl Caller {
@@ -63,7 +68,13 @@ impl Caller {
         }
         let correlation = request.data::<RequestId>().map_or(session.correlation, |it| it.0);
         let idempotency_key = request.data::<RequestKey>().map(|it| it.0.clone());
-        Ok(Self { session: Session { correlation, idempotency_key, ..session }, token, kind })
+        let language = session.language.or_else(|| language::accepted(request.headers())).unwrap_or(Language::En);
+        Ok(Self { session: Session { correlation, idempotency_key, ..session }, token, kind, language })
+    }
+
+    /// Problems and warnings as they read them.
+    pub fn reads(&self, problems: &mut Vec<Problem>) {
+        *problems = language::told(self.language, std::mem::take(problems));
     }
 
     /// The session, in somebody else's account when an administrator asks for it.

@@ -56,7 +56,7 @@ pub enum Work {
     AnswerRefusal { conversation: ConversationId, message_id: MessageId, retry: u32, error: ProviderError },
     /// Remember that somebody wants no marketing.
     OptOut { phone: Phone, at: DateTime<Utc> },
-    /// Release what somebody had claimed who was removed; who did that, and what else it led to.
+    /// Release what somebody had claimed who was removed or deactivated; who did that, and what else it led to.
     ReleaseClaims { of: UserId, removed_by: UserId, correlation: Uuid },
     /// Deliver a letter, which is sealed: it holds a code and an address.
     Letter { sealed: String },

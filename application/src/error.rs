@@ -7,6 +7,8 @@ use domain::conversation::error::ConversationError;
 use domain::flow::error::FlowError;
 use domain::flow::validation::Problem;
 use domain::lead::error::LeadError;
+use domain::reason;
+use domain::shared::reason::Reason;
 use domain::task::TaskError;
 use domain::template::error::TemplateError;
 use domain::template_group::error::TemplateGroupError;
@@ -103,6 +105,16 @@ impl AppError {
         Self::Invalid { message: message.into(), problems: Vec::new() }
     }
 
+    /// A wrong field, with the reason for whoever reads another language.
+    pub fn field(field: &str, reason: Reason) -> Self {
+        Self::Invalid { message: format!("`{field}` {reason}"), problems: vec![Problem::of_field(field, reason)] }
+    }
+
+    /// A cursor that no page ended with.
+    pub fn not_our_cursor() -> Self {
+        Self::field("cursor", reason!("not_our_cursor", "is none of ours"))
+    }
+
     /// Our fault.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())
@@ -126,6 +138,20 @@ impl AppError {
     }
 }
 
+/// How long a text may be.
+pub(crate) fn length(min: usize, max: usize) -> Reason {
+    reason!("length_between", "has {min} to {max} characters", min, max)
+}
+
+fn too_long(max: usize) -> Reason {
+    reason!("too_long", "has at most {max} characters", max)
+}
+
+/// Why a text is no address.
+pub(crate) fn not_an_email(email: &str) -> Reason {
+    reason!("not_an_email", "`{email}` is not an e-mail address", email)
+}
+
 /// What use cases return.
 pub type AppResult<T> = Result<T, AppError>;
 
@@ -134,7 +160,8 @@ impl From<FlowError> for AppError {
         match error {
             FlowError::NotFound => Self::NotFound("flow"),
             FlowError::Exists => Self::conflict("flow_exists", &error),
-            FlowError::Name | FlowError::Description => Self::invalid(error.to_string()),
+            FlowError::Name => Self::field("name", length(1, domain::flow::error::NAME_CHARS_MAX)),
+            FlowError::Description => Self::field("description", too_long(domain::flow::error::DESCRIPTION_CHARS_MAX)),
             FlowError::Graph(problems) => {
                 Self::Invalid { message: format!("the flow's graph has {} problem(s)", problems.len()), problems }
             }
@@ -147,9 +174,13 @@ impl From<LeadError> for AppError {
         match error {
             LeadError::NotFound => Self::NotFound("lead"),
             LeadError::ContactErased => Self::contact_erased(),
-            LeadError::Status | LeadError::Name | LeadError::Email(_) | LeadError::Fields | LeadError::Tags => {
-                Self::invalid(error.to_string())
+            LeadError::Status => Self::field("status", reason!("lead_status", "is 1 to 40 of a-z, 0-9, `_` and `-`")),
+            LeadError::Name => Self::field("name", too_long(200)),
+            LeadError::Email(email) => Self::field("email", not_an_email(&email)),
+            LeadError::Fields => {
+                Self::field("fields", reason!("lead_fields", "are at most 100 of at most 640 characters each"))
             }
+            LeadError::Tags => Self::field("tags", reason!("lead_tags", "are at most 50 of 1 to 60 characters each")),
         }
     }
 }
@@ -167,8 +198,16 @@ impl From<TaskError> for AppError {
     fn from(error: TaskError) -> Self {
         match error {
             TaskError::NotTheirs => Self::Forbidden(error.to_string()),
-            TaskError::Title | TaskError::Notes | TaskError::Comment | TaskError::Team => {
-                Self::invalid(error.to_string())
+            TaskError::Title => Self::field("title", length(1, domain::task::TITLE_MAX)),
+            TaskError::Notes => Self::field("notes", too_long(domain::task::NOTES_MAX)),
+            TaskError::Comment => Self::field("comment", length(1, domain::task::COMMENT_MAX)),
+            TaskError::Team => {
+                let words = reason!(
+                    "team_name",
+                    "has 1 to {max} characters, and none at its ends that is a space",
+                    max = domain::task::TEAM_MAX
+                );
+                Self::field("team", words)
             }
             TaskError::Comments => Self::conflict("too_many_comments", &error),
         }
@@ -195,10 +234,18 @@ impl From<TemplateGroupError> for AppError {
         match error {
             TemplateGroupError::NotFound => Self::NotFound("template group"),
             TemplateGroupError::Exists => Self::conflict("template_group_exists", &error),
-            TemplateGroupError::Name
-            | TemplateGroupError::Description
-            | TemplateGroupError::TooMany
-            | TemplateGroupError::Twice(_) => Self::invalid(error.to_string()),
+            TemplateGroupError::Name => Self::field("name", length(1, domain::template_group::error::NAME_CHARS_MAX)),
+            TemplateGroupError::Description => {
+                Self::field("description", too_long(domain::template_group::error::DESCRIPTION_CHARS_MAX))
+            }
+            TemplateGroupError::TooMany => {
+                let reason =
+                    reason!("items_max", "has at most {max} items", max = domain::template_group::error::MEMBERS_MAX);
+                Self::field("templates", reason)
+            }
+            TemplateGroupError::Twice(id) => {
+                Self::field("templates", reason!("used_twice", "`{id}` is used twice", id))
+            }
         }
     }
 }

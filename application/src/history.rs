@@ -126,7 +126,7 @@ impl Place {
     fn of(cursor: &Cursor) -> AppResult<Self> {
         match (cursor.sort.parse(), cursor.key.parse()) {
             (Ok(position), Ok(sequence)) => Ok(Self { position, sequence }),
-            _ => Err(AppError::invalid("the cursor is none of ours")),
+            _ => Err(AppError::not_our_cursor()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Requests that may be sent again: which ones ran, and what they were answered.
 
 use async_trait::async_trait;
+use domain::access::Access;
 use domain::shared::ids::{TenantId, UserId};
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ pub struct Keyed {
     pub tenant: TenantId,
     /// The person; another one's request is another request.
     pub user: UserId,
+    /// What they may do. An answer that shows something is for these rights alone.
+    pub access: Access,
     /// The key.
     pub key: String,
 }
@@ -49,7 +52,7 @@ pub enum Begun {
     Ours(Uuid),
     /// It ran; this was its answer.
     Answered(Kept),
-    /// It ran; its answer is not kept any more.
+    /// It ran; its answer is not kept any more, or was for other rights than the caller has now.
     AnswerGone,
     /// It runs at this moment.
     Running,

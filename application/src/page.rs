@@ -36,7 +36,7 @@ impl Cursor {
     /// # Errors
     /// It is no cursor of ours.
     pub fn read(token: &str) -> Result<Self, AppError> {
-        let bad = || AppError::invalid("the cursor is none of ours");
+        let bad = || AppError::not_our_cursor();
         let digits = token.as_bytes();
         if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
             return Err(bad());

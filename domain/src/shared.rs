@@ -9,4 +9,5 @@ pub mod nulls;
 pub mod phone;
 pub mod preferences;
 pub mod provider_error;
+pub mod reason;
 pub mod service_window;

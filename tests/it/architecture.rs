@@ -2,6 +2,7 @@
 
 mod codes;
 mod files;
+mod reasons;
 
 use std::collections::BTreeSet;
 

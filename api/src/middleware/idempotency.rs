@@ -3,6 +3,10 @@
 //! Two things hold it together. The answer is kept with the key, and whoever sends the same request again gets it.
 //! And the key goes down to the append, which leaves it beside the events: when a process dies between the two, the
 //! request that takes over finds out that it took effect.
+//!
+//! Nothing is told of a request to somebody its operation does not let in any more: the rule the document says is asked
+//! before the key is looked at, and an answer that shows something is given again only to the rights it was given to,
+//! because some operations ask for more inside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +20,8 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::middleware::body_limit;
+use crate::middleware::known_paths::KnownPaths;
+use crate::security::may::meet;
 use crate::security::{self, Caller};
 
 /// The header.
@@ -44,17 +50,20 @@ fn shows_secrets(path: &str) -> bool {
     path.starts_with("/api/auth/") || path.trim_end_matches('/') == "/api/settings/api-access"
 }
 
-/// The middleware.
-pub struct Idempotent;
+/// The middleware, with the operations that take a key.
+pub struct Idempotent(pub Arc<KnownPaths>);
 
 /// The middleware around an endpoint.
-pub struct Once<E>(Arc<E>);
+pub struct Once<E> {
+    inner: Arc<E>,
+    paths: Arc<KnownPaths>,
+}
 
 impl<E: Endpoint<Output = Response> + 'static> Middleware<E> for Idempotent {
     type Output = Once<E>;
 
     fn transform(&self, endpoint: E) -> Self::Output {
-        Once(Arc::new(endpoint))
+        Once { inner: Arc::new(endpoint), paths: Arc::clone(&self.0) }
     }
 }
 
@@ -63,7 +72,7 @@ impl<E: Endpoint<Output = Response> + 'static> Endpoint for Once<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         if !request.headers().contains_key(KEY) || request.method().is_safe() {
-            return self.0.call(request).await;
+            return self.inner.call(request).await;
         }
         match self.once(request).await {
             Ok(response) => Ok(response),
@@ -79,13 +88,18 @@ impl<E: Endpoint<Output = Response> + 'static> Once<E> {
             let words = "this operation takes no Idempotency-Key: its answers are secrets and are not kept";
             return Err(ApiError::invalid("idempotency_key_unsupported", words));
         }
+        let Some(guard) = self.paths.guard(request.method(), &path) else { return self.pass(request).await };
         // Whoever is not signed in has no account that keys could belong to.
         let session = match Caller::of(&request).await {
-            Ok(caller) if is_taken(request.method(), &path) => caller.session,
+            Ok(caller) => caller.session,
             Err(trouble) if trouble.status.is_server_error() => return Err(trouble),
-            Ok(_) | Err(_) => return self.pass(request).await,
+            Err(_) => return self.pass(request).await,
         };
-        let keyed = Keyed { tenant: session.tenant, user: session.user, key: key(request.headers())? };
+        if !guard.or_own_credentials {
+            meet(&session, guard.need)?;
+        }
+        let (tenant, user, access) = (session.tenant, session.user, session.access);
+        let keyed = Keyed { tenant, user, access, key: key(request.headers())? };
         let body = request.take_body().into_bytes_limit(body_limit::bytes_max(&path)).await;
         let body = body.map_err(body_limit::refusal)?;
         request.set_body(Body::from_bytes(body.clone()));
@@ -95,7 +109,7 @@ impl<E: Endpoint<Output = Response> + 'static> Once<E> {
         match store.begin(&keyed, asked).await? {
             Begun::Ours(lease) => {
                 request.set_data(RequestKey(keyed.key.clone()));
-                let run = run(Arc::clone(&self.0), request, store, keyed, lease).in_current_span();
+                let run = run(Arc::clone(&self.inner), request, store, keyed, lease).in_current_span();
                 // To its end, even when the client hangs up: otherwise nobody would know what became of it.
                 tokio::spawn(run).await.map_err(|_| ApiError::internal())
             }
@@ -116,7 +130,7 @@ impl<E: Endpoint<Output = Response> + 'static> Once<E> {
     }
 
     async fn pass(&self, request: Request) -> Result<Response, ApiError> {
-        Ok(self.0.call(request).await.unwrap_or_else(|error| error.into_response()))
+        Ok(self.inner.call(request).await.unwrap_or_else(|error| error.into_response()))
     }
 }
 
@@ -146,7 +160,10 @@ async fn run<E: Endpoint<Output = Response>>(
     lease: Uuid,
 ) -> Response {
     let response = endpoint.call(request).await.unwrap_or_else(|error| error.into_response());
-    let may_run_again = response.status().is_server_error() || response.headers().contains_key(header::RETRY_AFTER);
+    let status = response.status();
+    // Who may not may be allowed to later, and nothing was done.
+    let is_open = status.is_server_error() || [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
+    let may_run_again = is_open || response.headers().contains_key(header::RETRY_AFTER);
     if may_run_again || !is_short(&response) {
         settle(move || {
             let (store, keyed) = (Arc::clone(&store), keyed.clone());

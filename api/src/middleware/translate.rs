@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use domain::flow::validation::Problem;
 use domain::shared::preferences::Language;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Endpoint, IntoResponse, Middleware, Request, Response, Result};
@@ -101,12 +102,24 @@ async fn translated(response: Response, reader: &Reader) -> Response {
     let (language, body) = match language::text(language, &code) {
         Some(text) => {
             error["error"] = Value::from(text);
+            if let Some(problems) = error.get_mut("problems") {
+                retell(language, problems);
+            }
             (language, Body::from_string(error.to_string()))
         }
         None => (Language::En, Body::from_bytes(bytes)),
     };
     parts.headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
     Response::from_parts(parts, body)
+}
+
+/// The problems of an error, in the reader's language.
+fn retell(language: Language, shown: &mut Value) {
+    if let Ok(problems) = serde_json::from_value::<Vec<Problem>>(shown.clone())
+        && let Ok(retold) = serde_json::to_value(language::told(language, problems))
+    {
+        *shown = retold;
+    }
 }
 
 /// An error of ours, and its code.

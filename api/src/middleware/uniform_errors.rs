@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
+use domain::flow::validation::Problem;
+use domain::reason;
+use domain::shared::reason::Reason;
 use poem::http::{StatusCode, Uri, header};
 use poem::{Endpoint, IntoResponse, Middleware, Request, Response, Result};
 use poem_openapi::OperationId;
 use poem_openapi::error::{ContentTypeError, ParseParamError, ParseRequestPayloadError};
 
 use crate::error::ApiError;
-use crate::middleware::allow::Methods;
+use crate::middleware::known_paths::KnownPaths;
 
 /// The middleware.
-pub struct UniformErrors(pub Arc<Methods>);
+pub struct UniformErrors(pub Arc<KnownPaths>);
 
 /// The middleware around an endpoint.
 pub struct Uniform<E> {
     inner: E,
-    methods: Arc<Methods>,
+    paths: Arc<KnownPaths>,
 }
 
 impl<E: Endpoint> Middleware<E> for UniformErrors {
     type Output = Uniform<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        Uniform { inner, methods: self.0.clone() }
+        Uniform { inner, paths: self.0.clone() }
     }
 }
 
@@ -58,10 +61,11 @@ fn has_null(uri: &Uri) -> bool {
 impl<E> Uniform<E> {
     fn explain(&self, error: &poem::Error, path: &str) -> ApiError {
         if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
-            return ApiError::invalid(
-                "invalid_request",
-                format!("parameter `{}`: {}", wrong.name, bound(&wrong.reason)),
-            );
+            let reason = bound(&wrong.reason);
+            let words = format!("parameter `{}`: {reason}", wrong.name);
+            let mut refusal = ApiError::invalid("invalid_request", words);
+            refusal.body.problems = Some(vec![Problem::of_field(wrong.name, reason)]);
+            return refusal;
         }
         if let Some(wrong) = error.downcast_ref::<ParseRequestPayloadError>() {
             return ApiError::invalid("invalid_request", format!("body: {}", reworded(&wrong.reason)));
@@ -75,7 +79,7 @@ impl<E> Uniform<E> {
             StatusCode::METHOD_NOT_ALLOWED => {
                 let words = "this path has no such method";
                 ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", words)
-                    .with(header::ALLOW, self.methods.at(path))
+                    .with(header::ALLOW, self.paths.allow(path))
             }
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
             StatusCode::UNAUTHORIZED => ApiError::unauthorized("sign in, or send a Bearer token"),
@@ -89,14 +93,14 @@ impl<E> Uniform<E> {
 }
 
 /// A bound in words: `verification failed. maximum(200, exclusive: false)` is `must be at most 200`.
-fn bound(reason: &str) -> String {
+fn bound(reason: &str) -> Reason {
     let rule = reason.rsplit("verification failed. ").next().unwrap_or(reason).trim();
     let value = rule.split_once('(').map(|(_, rest)| rest.split([',', ')']).next().unwrap_or_default());
     match (rule.split('(').next(), value) {
-        (Some("minimum"), Some(value)) => format!("must be at least {value}"),
-        (Some("maximum"), Some(value)) => format!("must be at most {value}"),
-        (Some("maxLength"), Some(value)) => format!("must be at most {value} characters"),
-        _ => reworded(reason).to_owned(),
+        (Some("minimum"), Some(min)) => reason!("number_min", "must be at least {min}", min),
+        (Some("maximum"), Some(max)) => reason!("number_max", "must be at most {max}", max),
+        (Some("maxLength"), Some(max)) => reason!("too_long", "has at most {max} characters", max),
+        _ => reason!("parameter_unreadable", "{error}", error = reworded(reason)),
     }
 }
 

@@ -8,11 +8,12 @@ use crate::middleware::idempotency::is_taken;
 use crate::security::{BEARER_AUTH, COOKIE_AUTH};
 
 const ABOUT: &str = "A key of your own for this request, such as a UUID. Sent again within 7 days with the same body, the \
-    request is answered as it was the first time, with `Idempotency-Replayed: true`, and takes effect once. Keys belong \
-    to the account that is signed in; without one the header counts for nothing.";
+    request is answered as it was the first time, with `Idempotency-Replayed: true`, and takes effect once. Who may not call \
+    the operation any more is refused. Keys belong to the account that is signed in; without one the header counts for \
+    nothing.";
 const IN_VAIN: &str = " With an `Idempotency-Key`: `idempotency_in_progress` while the request runs (`Retry-After` says \
     when to ask again), `idempotency_key_reused` when the key belongs to another request, \
-    `idempotency_outcome_unknown` when it took effect and the answer was lost.";
+    `idempotency_outcome_unknown` when it took effect and the answer was lost, or was for rights you do not have now.";
 const REPLAYED: &str = "`true` when this is the answer the request was given before; absent otherwise.";
 
 /// Adds the header, what it can be answered, and the header of an answer that is given again.

@@ -53,6 +53,7 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
 #[test]
 fn every_change_may_be_sent_again_or_says_nothing_of_it() {
     let mut without = Vec::new();
+    let paths = KnownPaths::of(&described());
     for (method, path, operation) in all(&described()) {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let takes = parameters.filter(|it| it["name"] == "Idempotency-Key").count();
@@ -61,6 +62,9 @@ fn every_change_may_be_sent_again_or_says_nothing_of_it() {
             without.extend((method != "get").then(|| text(&operation, "operationId").to_owned()));
             continue;
         }
+        let guard = paths.guard(&method.to_uppercase().parse().unwrap(), &path.replace(['{', '}'], ""));
+        let need = crate::security::may::need(text(&operation["x-access"], "rule"));
+        assert!(guard.is_some_and(|it| Some(it.need) == need), "{method} {path} would answer again without asking who");
         let refused = text(&operation["responses"]["409"], "description").to_owned();
         assert!(takes == 1 && refused.contains("idempotency_in_progress"), "{method} {path}");
         assert!(operation["responses"]["400"]["content"].is_object(), "{method} {path}");

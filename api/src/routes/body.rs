@@ -110,7 +110,8 @@ fn read<T: ParseFromJSON>(value: Value) -> Result<T> {
             |error: poem_openapi::types::ParseError<T>| ParseRequestPayloadError { reason: error.into_message() };
         return Ok(T::parse_from_json(Some(value)).map_err(unread)?);
     }
-    let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let words = problems.iter().map(|it| if it.field.is_some() { it.to_string() } else { format!("the body {it}") });
+    let words: Vec<String> = words.collect();
     let mut refusal = ApiError::invalid("invalid_request", words.join("; "));
     refusal.body.problems = Some(problems);
     Err(refusal.into())

@@ -134,7 +134,9 @@ impl FlowsApi {
         caller: May<Flows>,
         body: Body<NewFlow>,
     ) -> Result<Made<FlowView>, Failure<Create>> {
-        Ok(app.flows.create(&caller.session, body.0.into()).await?.into())
+        let mut made = app.flows.create(&caller.session, body.0.into()).await?;
+        caller.reads(&mut made.view.warnings);
+        Ok(made.into())
     }
 
     /// A flow
@@ -151,10 +153,12 @@ impl FlowsApi {
         then: Query<Option<String>>,
     ) -> Result<Json<FlowView>, Failure<Read>> {
         let id = FlowId(id.0.0);
-        Ok(Json(match at(then.as_deref())? {
+        let mut flow = match at(then.as_deref())? {
             None => app.flows.get(&caller.session, id).await?,
             Some(at) => app.past.flow(&caller.session, id, &at).await?,
-        }))
+        };
+        caller.reads(&mut flow.warnings);
+        Ok(Json(flow))
     }
 
     /// Change a flow
@@ -169,7 +173,9 @@ impl FlowsApi {
         id: Path<Id>,
         body: Body<FlowUpdate>,
     ) -> Result<Answer<FlowView>, Failure<Change>> {
-        Ok(app.flows.change(&caller.session, FlowId(id.0.0), body.0.into()).await?.into())
+        let mut changed = app.flows.change(&caller.session, FlowId(id.0.0), body.0.into()).await?;
+        caller.reads(&mut changed.view.warnings);
+        Ok(changed.into())
     }
 
     /// Delete a flow

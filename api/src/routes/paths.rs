@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use domain::reason;
 use domain::shared::phone::Phone;
+use domain::shared::reason::Reason;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseFromParameter, ParseResult, Type};
 use uuid::Uuid;
@@ -47,10 +49,12 @@ impl ParseFromParameter for Id {
 /// # Errors
 /// It is none, in international form.
 pub fn phone(text: &str) -> Result<Phone, ApiError> {
-    read(text).ok_or_else(|| {
-        let words = format!("`{text}` is not a phone number in international form (+ and 7 to 15 digits)");
-        ApiError::invalid("phone_invalid", words)
-    })
+    read(text).ok_or_else(|| ApiError::invalid("phone_invalid", no_phone(text).words))
+}
+
+/// Why a text is no phone.
+pub fn no_phone(phone: &str) -> Reason {
+    reason!("not_a_phone", "`{phone}` is not a phone number in international form (+ and 7 to 15 digits)", phone)
 }
 
 /// The phone in a path.

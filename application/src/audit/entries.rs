@@ -118,7 +118,7 @@ impl Entries {
 
 fn place(cursor: Option<&Cursor>) -> AppResult<Option<Position>> {
     let place = |cursor: &Cursor| cursor.sort.parse().ok().filter(|_| cursor.key == CURSOR_KEY);
-    let bad = || AppError::invalid("the cursor is none of ours");
+    let bad = || AppError::not_our_cursor();
     cursor.map(|cursor| place(cursor).ok_or_else(bad)).transpose()
 }
 

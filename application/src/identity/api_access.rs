@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Permission;
+use domain::reason;
 use domain::shared::ids::UserId;
 
 use crate::actor::Session;
@@ -75,7 +76,8 @@ impl Identity {
     ) -> AppResult<Issued> {
         let ttl = ttl_sec.unwrap_or(API_TOKEN_TTL_SEC);
         if !(60..=API_TOKEN_TTL_SEC_MAX).contains(&ttl) {
-            return Err(AppError::invalid(format!("ttlSec is 60 to {API_TOKEN_TTL_SEC_MAX}")));
+            let reason = reason!("number_between", "is {min} to {max}", min = 60, max = API_TOKEN_TTL_SEC_MAX);
+            return Err(AppError::field("ttlSec", reason));
         }
         let client = self.clients.by_client_id(client_id).await?;
         let genuine = self.keys.verify(client.as_ref().map(|it| it.key_hash.as_str()), api_key);
@@ -135,11 +137,9 @@ impl Identity {
 /// The scopes, each once.
 fn checked(wanted: Vec<Permission>) -> AppResult<Vec<Permission>> {
     let known: Vec<&str> = Permission::SCOPES.iter().map(|scope| scope.as_str()).collect();
-    if let Some(other) = wanted.iter().find(|scope| !Permission::SCOPES.contains(scope)) {
-        return Err(AppError::invalid(format!("`{other}` is no scope of a key; there are {}", known.join(", "))));
-    }
-    if wanted.is_empty() {
-        return Err(AppError::invalid(format!("a key has at least one scope of {}", known.join(", "))));
+    if wanted.is_empty() || wanted.iter().any(|scope| !Permission::SCOPES.contains(scope)) {
+        let reason = reason!("scopes", "has one or more of {allowed}", allowed = known.join(", "));
+        return Err(AppError::field("scopes", reason));
     }
     Ok(Permission::SCOPES.iter().copied().filter(|scope| wanted.contains(scope)).collect())
 }

@@ -3,7 +3,7 @@
 use domain::shared::phone::Phone;
 use domain::shared::preferences::Language;
 
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, not_an_email};
 use crate::identity::users::NewUser;
 
 /// Characters of the part before the `@`, at most (RFC 5321, 4.5.3.1.1).
@@ -51,7 +51,7 @@ pub fn check_deliverable(email: &str) -> AppResult<()> {
         && email
             .split_once('@')
             .is_some_and(|(before, domain)| local(before) && domain.contains('.') && domain.split('.').all(label));
-    if good { Ok(()) } else { Err(AppError::invalid(format!("`{email}` is not an e-mail address"))) }
+    if good { Ok(()) } else { Err(AppError::field("email", not_an_email(email))) }
 }
 
 #[cfg(test)]

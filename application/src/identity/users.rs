@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::access::staff::StaffError;
 use domain::access::{Access, Need, Permission};
+use domain::reason;
 use domain::shared::ids::UserId;
 use domain::shared::preferences::{Language, Theme};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::actor::Session;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, length, not_an_email};
 use crate::identity::Identity;
 use crate::page::{Page, PageRequest};
 use crate::time::Stamp;
@@ -126,10 +127,11 @@ impl UserChange {
         self.email.as_deref().map_or(Ok(()), check_email)?;
         self.display_name.as_deref().map_or(Ok(()), check_display_name)?;
         if self.role.as_deref().is_some_and(|role| !matches!(role, "user" | "admin")) {
-            return Err(AppError::invalid("a role is `user` or `admin`"));
+            return Err(AppError::field("role", reason!("one_of", "is one of {allowed}", allowed = "user, admin")));
         }
         if self.timezone.as_deref().is_some_and(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
-            return Err(AppError::invalid("a time zone is an IANA name such as Asia/Jerusalem"));
+            let reason = reason!("not_a_time_zone", "is an IANA name such as Asia/Jerusalem");
+            return Err(AppError::field("timezone", reason));
         }
         Ok(())
     }
@@ -141,7 +143,8 @@ impl UserChange {
 /// One may not.
 pub fn check_username(username: &str) -> AppResult<()> {
     let good = (3..=100).contains(&username.chars().count()) && !username.contains(char::is_whitespace);
-    if good { Ok(()) } else { Err(AppError::invalid("a username has 3 to 100 characters and no spaces")) }
+    let reason = || reason!("username", "has {min} to {max} characters and no spaces", min = 3, max = 100);
+    if good { Ok(()) } else { Err(AppError::field("username", reason())) }
 }
 
 /// Whether it is long enough for a password, and not too long.
@@ -150,7 +153,7 @@ pub fn check_username(username: &str) -> AppResult<()> {
 /// It is not.
 pub fn check_password(password: &str) -> AppResult<()> {
     let good = (8..=200).contains(&password.chars().count());
-    if good { Ok(()) } else { Err(AppError::invalid("a password has 8 to 200 characters")) }
+    if good { Ok(()) } else { Err(AppError::field("password", length(8, 200))) }
 }
 
 /// Whether it looks like an e-mail address.
@@ -161,7 +164,7 @@ pub fn check_email(email: &str) -> AppResult<()> {
     let good = email.len() <= 254
         && !email.contains(char::is_whitespace)
         && email.split_once('@').is_some_and(|(a, b)| !a.is_empty() && b.contains('.'));
-    if good { Ok(()) } else { Err(AppError::invalid(format!("`{email}` is not an e-mail address"))) }
+    if good { Ok(()) } else { Err(AppError::field("email", not_an_email(email))) }
 }
 
 /// Whether one may be shown so.
@@ -170,7 +173,7 @@ pub fn check_email(email: &str) -> AppResult<()> {
 /// One may not.
 pub fn check_display_name(name: &str) -> AppResult<()> {
     let good = (1..=200).contains(&name.chars().count());
-    if good { Ok(()) } else { Err(AppError::invalid("a display name has 1 to 200 characters")) }
+    if good { Ok(()) } else { Err(AppError::field("displayName", length(1, 200))) }
 }
 
 /// People; every change with an audit entry in the same transaction. Whoever was deleted is not there.

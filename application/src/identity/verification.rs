@@ -13,7 +13,7 @@ use domain::shared::preferences::Language;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Session;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, not_an_email};
 use crate::identity::ports::Passwords;
 use crate::identity::registration::{NewAccount, check_deliverable};
 use crate::identity::users::UserView;
@@ -45,7 +45,7 @@ impl Reach {
     /// No mail can be sent there.
     pub fn email(address: &str) -> AppResult<Self> {
         let address = address.trim();
-        check_deliverable(address)?;
+        check_deliverable(address).map_err(|_| AppError::field("address", not_an_email(address)))?;
         Ok(Self::Email(address.to_lowercase()))
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::flow::validation::Problem;
+use domain::reason;
 use domain::shared::ids::{TemplateId, TenantId, UserId};
 use domain::template::batch::ItemState;
 use uuid::Uuid;
@@ -132,11 +133,12 @@ impl Batches {
         for (at, template) in templates.iter().enumerate() {
             let before = problems.len();
             let mut tell = |problem: Problem| {
-                let field = problem.field.map_or_else(String::new, |field| format!(".{field}"));
-                problems.push(Problem::of_field(format!("templates[{at}]{field}"), problem.reason));
+                let field = problem.field.as_ref().map_or_else(String::new, |field| format!(".{field}"));
+                problems.push(problem.in_field(format!("templates[{at}]{field}")));
             };
             if !names.insert((template.name.as_str(), template.language.as_str())) {
-                tell(Problem::of_field("name", "is in the list before, in the same language"));
+                let reason = reason!("template_twice", "is in the list before, in the same language");
+                tell(Problem::of_field("name", reason));
             }
             match self.templates.checked(session.tenant, account.as_ref(), template.clone()).await {
                 Ok(_) => {}

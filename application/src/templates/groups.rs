@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::flow::validation::Problem;
+use domain::reason;
 use domain::shared::ids::{StreamId, TemplateGroupId, TemplateId, TenantId};
 use domain::template::sending::{Unsendable, sendable};
 use domain::template_group::command::{GroupChange, TemplateGroupCommand};
@@ -235,13 +236,15 @@ impl TemplateGroups {
                 self.catalogue.sync(session.tenant, session.correlation).await?;
                 unknown = self.unknown(session.tenant, members).await?;
             }
-            let told = |at: usize| Problem::of_field(format!("templates[{at}]"), "there is no such template");
+            let reason = || reason!("no_such_template", "there is no such template");
+            let told = |at: usize| Problem::of_field(format!("templates[{at}]"), reason());
             problems.extend(unknown.into_iter().map(told));
         }
         if let Some(line) = change.phone_number_id.as_ref().and_then(Option::as_ref) {
             let lines = self.lines.list(session.tenant).await?;
             if !lines.iter().any(|it| it.phone_number_id == *line) {
-                problems.push(Problem::of_field("preferredPhoneNumberId", "there is no such line"));
+                let reason = reason!("no_such_line", "there is no such line");
+                problems.push(Problem::of_field("preferredPhoneNumberId", reason));
             }
         }
         if problems.is_empty() {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::flow::validation::Problem;
+use domain::reason;
 use domain::shared::ids::{StreamId, TemplateGroupId, TenantId};
 use domain::shared::provider_error::{ErrorClass, ProviderError};
 use domain::template::category::{Category, NonUtility};
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use crate::actor::{Cause, Session};
 use crate::commands::Along;
-use crate::error::{AppError, AppResult};
+use crate::error::{AppError, AppResult, length};
 use crate::flows::Written;
 use crate::log::Position;
 use crate::templates::accounts::{BusinessAccount, no_line};
@@ -123,14 +124,18 @@ impl Templates {
         Ok(match (id, name) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => {
-                Err(Problem::of_field("targetGroupName", "is left out when `targetGroupId` names the group"))
+                let reason = reason!("group_named_twice", "is left out when `targetGroupId` names the group");
+                Err(Problem::of_field("targetGroupName", reason))
             }
             (Some(id), None) => match self.groups.get(tenant, id).await?.filter(|group| group.open().is_some()) {
                 Some(_) => Ok(Some(TargetGroup { id, create_as: None })),
-                None => Err(Problem::of_field("targetGroupId", "there is no such template group")),
+                None => {
+                    let reason = reason!("no_such_template_group", "there is no such template group");
+                    Err(Problem::of_field("targetGroupId", reason))
+                }
             },
             (None, Some(name)) if name.trim().is_empty() || name.chars().count() > NAME_CHARS_MAX => {
-                Err(Problem::of_field("targetGroupName", format!("has 1 to {NAME_CHARS_MAX} characters")))
+                Err(Problem::of_field("targetGroupName", length(1, NAME_CHARS_MAX)))
             }
             (None, Some(name)) => Ok(Some(match self.groups.named(tenant, &name).await? {
                 Some(id) => TargetGroup { id, create_as: None },
@@ -227,7 +232,7 @@ pub(crate) fn refusal(draft: &Draft, failure: ProviderFailure) -> AppError {
         ProviderFailure::Refused { error, about, wait_sec } => (error, about, wait_sec),
         ProviderFailure::NotSent(_) | ProviderFailure::InDoubt(_) => return unreachable_provider(),
     };
-    let reason = match &error.details {
+    let words = match &error.details {
         Some(details) => format!("{}: {details}", error.title),
         None => error.title.clone(),
     };
@@ -237,8 +242,9 @@ pub(crate) fn refusal(draft: &Draft, failure: ProviderFailure) -> AppError {
         About::Name => "name".to_owned(),
         About::Quantity | About::Absence | About::Else => return refused(&error, about, wait_sec),
     };
-    let problems = vec![Problem::of_field(field, format!("{reason} ({})", error.code))];
-    AppError::Invalid { message: format!("Meta did not take the template: {reason}"), problems }
+    let message = format!("Meta did not take the template: {words}");
+    let reason = reason!("refused_by_meta", "{words} ({code})", words, code = error.code);
+    AppError::Invalid { message, problems: vec![Problem::of_field(field, reason)] }
 }
 
 /// What a client is told of a failure that is about no field.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::flow::validation::Problem;
+use domain::reason;
 use domain::template::category::Category;
 use domain::template::variants;
 
@@ -88,7 +89,7 @@ impl TemplateCare {
         for text in texts.into_iter().map(|text| text.trim().to_owned()) {
             let mut problems = variants::problems(&wish.source_body, &text);
             if good.iter().any(|it| it.text == text) {
-                problems.push(Problem::of_field("text", "is there already"));
+                problems.push(Problem::of_field("text", reason!("variant_twice", "is there already")));
             }
             match problems.is_empty() {
                 true if good.len() < wish.count => {

@@ -12,6 +12,8 @@ use crate::flow::nodes::unknown::Unknown;
 use crate::flow::nodes::{self, NodeKind};
 use crate::flow::soundness;
 use crate::flow::validation::{Problem, Report};
+use crate::reason;
+use crate::shared::reason::Reason;
 
 /// Nodes of one flow.
 pub const NODES_MAX: usize = 1000;
@@ -65,20 +67,24 @@ struct Reader {
 impl Reader {
     fn check_size(&mut self, drawflow: &Value) {
         if drawflow.to_string().len() > JSON_BYTES_MAX {
-            self.problems.push(Problem::of_flow(format!("must not be larger than {} KiB", JSON_BYTES_MAX / 1024)));
+            let reason = reason!("flow_too_large", "must not be larger than {max} KiB", max = JSON_BYTES_MAX / 1024);
+            self.problems.push(Problem::of_flow(reason));
         }
     }
 
     fn modules<'a>(&mut self, drawflow: &'a Value) -> Vec<Module<'a>> {
         let Some(modules) = drawflow.get("drawflow").and_then(Value::as_object) else {
-            self.problems.push(Problem::of_field("drawflow", "is missing"));
+            self.problems.push(Problem::of_field("drawflow", reason!("missing", "is missing")));
             return Vec::new();
         };
         let mut all = Vec::new();
         for (name, module) in modules {
             match module.get("data").and_then(Value::as_object) {
                 Some(data) => all.push(data),
-                None => self.problems.push(Problem::of_field(format!("drawflow.{name}.data"), "is missing")),
+                None => {
+                    let reason = reason!("missing", "is missing");
+                    self.problems.push(Problem::of_field(format!("drawflow.{name}.data"), reason));
+                }
             }
         }
         all
@@ -87,7 +93,9 @@ impl Reader {
     fn too_large(&mut self, modules: &[Module<'_>]) -> bool {
         let count: usize = modules.iter().map(|module| module.len()).sum();
         if count > NODES_MAX {
-            self.problems.push(Problem::of_flow(format!("must not have more than {NODES_MAX} nodes, has {count}")));
+            let reason =
+                reason!("too_many_nodes", "must not have more than {max} nodes, has {count}", max = NODES_MAX, count);
+            self.problems.push(Problem::of_flow(reason));
         }
         count > NODES_MAX
     }
@@ -96,7 +104,7 @@ impl Reader {
         for (key, raw) in module {
             let node = self.node(key, raw, module);
             if self.nodes.insert(NodeId(key.clone()), node).is_some() {
-                self.problems.push(Problem::of_node(key, "stands in two modules"));
+                self.problems.push(Problem::of_node(key, reason!("in_two_modules", "stands in two modules")));
             }
         }
         self.warnings.extend(links::asymmetries(module));
@@ -106,7 +114,11 @@ impl Reader {
         let id = raw.get("id").map(links::id_text);
         if id.as_deref() != Some(key) {
             let id = id.unwrap_or_default();
-            self.field_problem(key, "id", format!("`{id}` is not the key `{key}` it stands under"));
+            self.field_problem(
+                key,
+                "id",
+                reason!("id_not_key", "`{id}` is not the key `{key}` it stands under", id, key),
+            );
         }
         let kind_name = raw.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let empty = Value::Object(Map::new());
@@ -119,14 +131,15 @@ impl Reader {
     /// The node's behaviour; `None` when its kind is unknown or its data cannot be read.
     fn kind(&mut self, key: &str, name: &str, data: &Value) -> Option<Box<dyn NodeKind>> {
         let Some(read) = nodes::read(name, data) else {
-            let reason = format!("kind `{name}` is not known here; a run that comes to it fails");
-            self.warnings.push(Problem { node_id: Some(key.to_owned()), field: Some("name".to_owned()), reason });
+            let reason =
+                reason!("unknown_kind", "kind `{kind}` is not known here; a run that comes to it fails", kind = name);
+            self.warnings.push(Problem::of_node_field(key, "name", reason));
             return None;
         };
         let kind = match read {
             Ok(kind) => kind,
             Err(error) => {
-                self.field_problem(key, "data", error.to_string());
+                self.field_problem(key, "data", reason!("data_unreadable", "cannot be read: {error}", error));
                 return None;
             }
         };
@@ -154,7 +167,7 @@ impl Reader {
         let ports = links::outputs(raw);
         let exit_count = exits.as_ref().map_or(0, Vec::len).max(ports.len());
         if exit_count > EXITS_MAX {
-            self.field_problem(key, "outputs", format!("must not be more than {EXITS_MAX}"));
+            self.field_problem(key, "outputs", reason!("too_many", "must not be more than {max}", max = EXITS_MAX));
             return HashMap::new();
         }
         let mut targets = HashMap::new();
@@ -165,10 +178,14 @@ impl Reader {
                 None => Some(port.name.to_owned()),
             };
             match exit {
-                None => self.field_problem(key, port.name, "belongs to no exit of this node"),
+                None => {
+                    let reason = reason!("no_such_exit_of_output", "belongs to no exit of this node");
+                    self.field_problem(key, port.name, reason);
+                }
                 Some(exit) => {
                     if targets.insert(exit.clone(), target).is_some() {
-                        self.field_problem(key, port.name, format!("is a second output for the exit `{exit}`"));
+                        let reason = reason!("second_output", "is a second output for the exit `{exit}`", exit);
+                        self.field_problem(key, port.name, reason);
                     }
                 }
             }
@@ -179,7 +196,8 @@ impl Reader {
     fn check_exit_names(&mut self, key: &str, exits: &[String], named: &Map<String, Value>) {
         for (port, exit) in named {
             if !exit.as_str().is_some_and(|exit| exits.iter().any(|known| known == exit)) {
-                self.field_problem(key, &format!("exits.{port}"), format!("this node has no exit {exit}"));
+                let reason = reason!("no_such_exit", "this node has no exit {exit}", exit);
+                self.field_problem(key, &format!("exits.{port}"), reason);
             }
         }
     }
@@ -191,21 +209,25 @@ impl Reader {
             match &link.node {
                 Some(node) if module.contains_key(node) => targets.push(node.clone()),
                 Some(node) => {
-                    self.field_problem(key, port.name, format!("node `{node}` does not exist in this module"))
+                    let reason = reason!("no_such_node", "node `{node}` does not exist in this module", node);
+                    self.field_problem(key, port.name, reason);
                 }
-                None => self.field_problem(key, port.name, "a connection names no node"),
+                None => {
+                    let reason = reason!("connection_without_node", "a connection names no node");
+                    self.field_problem(key, port.name, reason);
+                }
             }
         }
         targets.dedup();
         if targets.len() > 1 {
-            self.field_problem(key, port.name, format!("leads to several nodes: {}", targets.join(", ")));
+            let reason = reason!("several_targets", "leads to several nodes: {nodes}", nodes = targets.join(", "));
+            self.field_problem(key, port.name, reason);
         }
         targets.into_iter().next().map(NodeId)
     }
 
-    fn field_problem(&mut self, key: &str, field: &str, reason: impl Into<String>) {
-        let (node_id, field) = (Some(key.to_owned()), Some(field.to_owned()));
-        self.problems.push(Problem { node_id, field, reason: reason.into() });
+    fn field_problem(&mut self, key: &str, field: &str, reason: Reason) {
+        self.problems.push(Problem::of_node_field(key, field, reason));
     }
 }
 

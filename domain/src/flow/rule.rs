@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::flow::nodes::Step;
 use crate::flow::validation::Report;
 use crate::flow::{pattern, template, typed};
+use crate::reason;
 
 string_enum! {
     /// How the two sides of a rule are compared.
@@ -52,7 +53,7 @@ impl Rule {
             report.pattern(&format!("{field}.right"), right);
         }
         if self.op == Operator::Between && bounds(&self.right).is_none() {
-            report.problem(&format!("{field}.right"), "must be `[low, high]` or \"low,high\"");
+            report.problem(&format!("{field}.right"), reason!("not_bounds", "must be `[low, high]` or \"low,high\""));
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::flow::graph::{Graph, NodeId};
 use crate::flow::validation::Problem;
+use crate::reason;
 
 /// Problems that keep the flow from running.
 pub fn problems(graph: &Graph) -> Vec<Problem> {
     let mut problems = Vec::new();
     if graph.triggers().next().is_none() {
-        problems.push(Problem::of_flow("has no trigger, so that nothing can start it"));
+        problems.push(Problem::of_flow(reason!("no_trigger", "has no trigger, so that nothing can start it")));
     }
     problems.extend(dangling_jumps(graph));
     problems.extend(endless_cycles(graph));
@@ -24,17 +25,16 @@ pub fn unreachable(graph: &Graph) -> Vec<Problem> {
         open.extend(graph.successors(id).filter(|next| seen.insert(next)));
     }
     let unseen = graph.nodes().filter(|(id, _)| !seen.contains(id));
-    unseen.map(|(id, _)| Problem::of_node(&id.0, "cannot be reached from a trigger")).collect()
+    unseen.map(|(id, _)| Problem::of_node(&id.0, reason!("unreachable", "cannot be reached from a trigger"))).collect()
 }
 
 fn dangling_jumps(graph: &Graph) -> Vec<Problem> {
     let jumps = graph.nodes().filter_map(|(id, node)| Some((id, node.kind.jump()?)));
     let dangling = jumps.filter(|(_, target)| graph.node(target).is_none());
     dangling
-        .map(|(id, target)| Problem {
-            node_id: Some(id.to_string()),
-            field: Some("nodeId".to_owned()),
-            reason: format!("node `{target}` does not exist"),
+        .map(|(id, target)| {
+            let reason = reason!("unknown_node", "node `{node}` does not exist", node = target);
+            Problem::of_node_field(&id.0, "nodeId", reason)
         })
         .collect()
 }
@@ -49,7 +49,8 @@ fn endless_cycles(graph: &Graph) -> Vec<Problem> {
         }
         let Some(cycle) = cycle_through(graph, id) else { continue };
         let names: Vec<&str> = cycle.iter().chain([&id]).map(|id| id.0.as_str()).collect();
-        problems.push(Problem::of_node(&id.0, format!("a cycle never waits: {}", names.join(" → "))));
+        let reason = reason!("endless_cycle", "a cycle never waits: {cycle}", cycle = names.join(" → "));
+        problems.push(Problem::of_node(&id.0, reason));
         told.extend(cycle);
     }
     problems

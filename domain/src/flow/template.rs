@@ -7,6 +7,8 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde_json::Value;
 
 use crate::flow::run::{Env, Scopes, Variables};
+use crate::reason;
+use crate::shared::reason::Reason;
 
 /// The names that are scopes; a run variable of such a name is out of reach.
 pub const SCOPE_NAMES: [&str; 6] = ["contact", "lead", "conversation", "flow", "trigger", "now"];
@@ -177,15 +179,19 @@ fn is_path(text: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with it, for the author.
-pub fn check(text: &str) -> Result<(), String> {
+pub fn check(text: &str) -> Result<(), Reason> {
     if !is_template(text) {
         return Ok(());
     }
-    let template = ENVIRONMENT.template_from_str(text).map_err(|error| format!("does not parse: {error}"))?;
+    let template = ENVIRONMENT.template_from_str(text).map_err(unparsed)?;
     match template.render(minijinja::Value::UNDEFINED) {
-        Err(error) if names_nothing(error.kind()) => Err(format!("does not parse: {error}")),
+        Err(error) if names_nothing(error.kind()) => Err(unparsed(error)),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+fn unparsed(error: minijinja::Error) -> Reason {
+    reason!("template_syntax", "does not parse: {error}", error)
 }
 
 const fn names_nothing(kind: ErrorKind) -> bool {

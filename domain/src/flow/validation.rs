@@ -1,8 +1,12 @@
 //! What is wrong with a flow: every problem at once, each with the node and the field it stands in.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::flow::{pattern, template};
+use crate::reason;
+use crate::shared::reason::{Reason, filled};
 
 api_object! {
     /// One thing that is wrong with a flow.
@@ -14,25 +18,54 @@ api_object! {
         /// The field of its data, when it concerns one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         field: Option<String>,
-        /// What is wrong.
+        /// What is wrong, in words.
         reason: String,
+        /// The same in one stable word. Empty for what was stored before there were such words.
+        #[serde(default)]
+        code: String,
+        /// What the words name: limits, ids, what was found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        values: Option<BTreeMap<String, String>>,
     }
 }
 
 impl Problem {
     /// A problem of the flow as a whole.
-    pub fn of_flow(reason: impl Into<String>) -> Self {
-        Self { node_id: None, field: None, reason: reason.into() }
+    pub fn of_flow(reason: Reason) -> Self {
+        Self::new(None, None, reason)
     }
 
     /// A problem of one node.
-    pub fn of_node(node: &str, reason: impl Into<String>) -> Self {
-        Self { node_id: Some(node.to_owned()), field: None, reason: reason.into() }
+    pub fn of_node(node: &str, reason: Reason) -> Self {
+        Self::new(Some(node.to_owned()), None, reason)
     }
 
     /// A problem of one field.
-    pub fn of_field(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { node_id: None, field: Some(field.into()), reason: reason.into() }
+    pub fn of_field(field: impl Into<String>, reason: Reason) -> Self {
+        Self::new(None, Some(field.into()), reason)
+    }
+
+    /// A problem of one field of a node's data.
+    pub fn of_node_field(node: &str, field: &str, reason: Reason) -> Self {
+        Self::new(Some(node.to_owned()), Some(field.to_owned()), reason)
+    }
+
+    fn new(node_id: Option<String>, field: Option<String>, reason: Reason) -> Self {
+        let Reason { code, words, values } = reason;
+        Self { node_id, field, reason: words, code: code.to_owned(), values: Some(values).filter(|it| !it.is_empty()) }
+    }
+
+    /// The same problem, told of another field.
+    #[must_use]
+    pub fn in_field(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// The same problem in other words, which have `{name}` in the place of each value.
+    #[must_use]
+    pub fn in_words(mut self, words: &str) -> Self {
+        self.reason = filled(words, self.values.as_ref().unwrap_or(&BTreeMap::new()));
+        self
     }
 }
 
@@ -68,13 +101,13 @@ impl<'a> Report<'a> {
     }
 
     /// The flow is refused because of this.
-    pub fn problem(&mut self, field: &str, reason: impl Into<String>) {
-        self.problems.push(Self::note(self.node, field, reason));
+    pub fn problem(&mut self, field: &str, reason: Reason) {
+        self.problems.push(Problem::of_node_field(self.node, field, reason));
     }
 
     /// The flow runs, but perhaps not as its author means.
-    pub fn warn(&mut self, field: &str, reason: impl Into<String>) {
-        self.warnings.push(Self::note(self.node, field, reason));
+    pub fn warn(&mut self, field: &str, reason: Reason) {
+        self.warnings.push(Problem::of_node_field(self.node, field, reason));
     }
 
     /// The text must parse as a template.
@@ -95,14 +128,14 @@ impl<'a> Report<'a> {
     /// The text must be there.
     pub fn required(&mut self, field: &str, text: &str) {
         if text.trim().is_empty() {
-            self.problem(field, "must not be empty");
+            self.problem(field, reason!("empty", "must not be empty"));
         }
     }
 
     /// The text may have at most `max` characters. The length of a template is known only when it is rendered.
     pub fn text_len(&mut self, field: &str, text: &str, max: usize) {
         if !template::is_template(text) && text.chars().count() > max {
-            self.problem(field, format!("must not be longer than {max} characters"));
+            self.problem(field, reason!("too_long", "has at most {max} characters", max));
         }
     }
 
@@ -123,8 +156,8 @@ impl<'a> Report<'a> {
 
     /// The text must compile as a regular expression.
     pub fn pattern(&mut self, field: &str, text: &str) {
-        if let Err(reason) = pattern::compile(text) {
-            self.problem(field, format!("is not a regular expression: {reason}"));
+        if let Err(error) = pattern::compile(text) {
+            self.problem(field, reason!("pattern_invalid", "is not a regular expression: {error}", error));
         }
     }
 
@@ -134,15 +167,11 @@ impl<'a> Report<'a> {
             let field = format!("{field}[{index}].id");
             self.required(&field, id);
             if fixed.contains(id) {
-                self.problem(&field, format!("`{id}` is the name of a fixed exit"));
+                self.problem(&field, reason!("exit_fixed", "`{id}` is the name of a fixed exit", id));
             }
             if ids[..index].contains(id) {
-                self.problem(&field, format!("`{id}` is used twice"));
+                self.problem(&field, reason!("used_twice", "`{id}` is used twice", id));
             }
         }
-    }
-
-    fn note(node: &str, field: &str, reason: impl Into<String>) -> Problem {
-        Problem { node_id: Some(node.to_owned()), field: Some(field.to_owned()), reason: reason.into() }
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::flow::validation::Problem;
+use crate::reason;
 
 /// Characters of a reason at most.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -44,27 +45,30 @@ impl Category {
     /// What is wrong with asking for this category.
     pub fn check(&self, word: &NonUtility, problems: &mut Vec<Problem>) {
         if matches!(self, Self::Other(_)) {
-            problems.push(Problem::of_field("category", "is UTILITY, MARKETING or AUTHENTICATION"));
+            let reason = reason!("category_unknown", "is UTILITY, MARKETING or AUTHENTICATION");
+            problems.push(Problem::of_field("category", reason));
             return;
         }
         if *self != Self::Utility {
-            check_word(word, &format!("{self} needs"), problems);
+            check_word(word, self, problems);
         }
     }
 }
 
-/// What is wrong with what a person says for another category than UTILITY.
-pub fn check_word(word: &NonUtility, needs: &str, problems: &mut Vec<Problem>) {
+/// What is wrong with what a person says for this category, which is another than UTILITY.
+pub fn check_word(word: &NonUtility, category: &Category, problems: &mut Vec<Problem>) {
     if !word.wanted {
-        problems.push(Problem::of_field("nonUtilityOverride", format!("{needs} `nonUtilityOverride: true`")));
+        let reason = reason!("override_needed", "{category} needs `nonUtilityOverride: true`", category);
+        problems.push(Problem::of_field("nonUtilityOverride", reason));
     }
-    let reason = word.reason.as_deref().map_or("", str::trim);
-    if reason.is_empty() {
-        problems.push(Problem::of_field("nonUtilityOverrideReason", format!("{needs} a reason")));
+    let given = word.reason.as_deref().map_or("", str::trim);
+    if given.is_empty() {
+        let reason = reason!("override_reason_needed", "{category} needs a reason", category);
+        problems.push(Problem::of_field("nonUtilityOverrideReason", reason));
     }
-    if reason.chars().count() > REASON_CHARS_MAX {
-        let words = format!("has at most {REASON_CHARS_MAX} characters");
-        problems.push(Problem::of_field("nonUtilityOverrideReason", words));
+    if given.chars().count() > REASON_CHARS_MAX {
+        let reason = reason!("too_long", "has at most {max} characters", max = REASON_CHARS_MAX);
+        problems.push(Problem::of_field("nonUtilityOverrideReason", reason));
     }
 }
 

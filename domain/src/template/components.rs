@@ -8,6 +8,8 @@ pub mod texts;
 use serde_json::{Map, Value, json};
 
 use crate::flow::validation::Problem;
+use crate::reason;
+use crate::shared::reason::Reason;
 use crate::template::category::Category;
 use crate::template::command::Texts;
 use crate::template::placeholders::{self, Naming};
@@ -23,7 +25,7 @@ pub struct Report {
 
 impl Report {
     /// Something is wrong with this field.
-    pub fn problem(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+    pub fn problem(&mut self, field: impl Into<String>, reason: Reason) {
         self.problems.push(Problem::of_field(field, reason));
     }
 }
@@ -47,24 +49,25 @@ pub fn place_of(components: &Value, wanted: &str) -> String {
 pub fn problems(category: &Category, components: &Value) -> Vec<Problem> {
     let mut report = Report::default();
     let Some(list) = components.as_array().filter(|list| !list.is_empty()) else {
-        report.problem("components", "is a list of components with a BODY in it");
+        report.problem("components", reason!("components_needed", "is a list of components with a BODY in it"));
         return report.problems;
     };
     let mut seen: Vec<String> = Vec::new();
     for (at, component) in list.iter().enumerate() {
         let (kind, field) = (kind(component), format!("components[{at}]"));
         if !KINDS.contains(&kind.as_str()) {
-            report.problem(format!("{field}.type"), format!("is one of {}", KINDS.join(", ")));
+            report
+                .problem(format!("{field}.type"), reason!("one_of", "is one of {allowed}", allowed = KINDS.join(", ")));
             continue;
         }
         if seen.contains(&kind) {
-            report.problem(&field, format!("there is a {kind} already"));
+            report.problem(&field, reason!("component_twice", "there is a {kind} already", kind));
         }
         check(&kind, component, &field, category, &mut report);
         seen.push(kind);
     }
     if !seen.iter().any(|kind| kind == "BODY") {
-        report.problem("components", "a BODY is missing");
+        report.problem("components", reason!("body_missing", "a BODY is missing"));
     }
     if *category == Category::Authentication {
         authentication::check_whole(list, &mut report);
@@ -76,7 +79,9 @@ pub fn problems(category: &Category, components: &Value) -> Vec<Problem> {
 fn check(kind: &str, component: &Value, field: &str, category: &Category, report: &mut Report) {
     let for_codes = *category == Category::Authentication;
     match kind {
-        "HEADER" if for_codes => report.problem(field, "an authentication template has no header"),
+        "HEADER" if for_codes => {
+            report.problem(field, reason!("header_of_codes", "an authentication template has no header"));
+        }
         "HEADER" => texts::check_header(component, field, report),
         "BODY" if for_codes => authentication::check_body(component, field, report),
         "BODY" => texts::check_body(component, field, texts::BODY_CHARS_MAX, report),
@@ -84,7 +89,9 @@ fn check(kind: &str, component: &Value, field: &str, category: &Category, report
         "FOOTER" => texts::check_footer(component, field, report),
         "BUTTONS" if for_codes => authentication::check_buttons(component, field, report),
         "BUTTONS" => buttons::check(component, field, report),
-        _ if *category != Category::Marketing => report.problem(field, format!("{kind} is for MARKETING alone")),
+        _ if *category != Category::Marketing => {
+            report.problem(field, reason!("marketing_alone", "{kind} is for MARKETING alone", kind));
+        }
         "CAROUSEL" => cards::check(component, field, report),
         _ => cards::check_offer(component, field, report),
     }
@@ -94,7 +101,8 @@ fn check(kind: &str, component: &Value, field: &str, category: &Category, report
 fn check_naming(list: &[Value], report: &mut Report) {
     let all = naming_in(list);
     if all.contains(&Naming::Positional) && all.contains(&Naming::Named) {
-        report.problem("components", "placeholders are either all numbers or all words");
+        let reason = reason!("placeholders_mixed", "placeholders are either all numbers or all words");
+        report.problem("components", reason);
     }
 }
 

@@ -119,7 +119,7 @@ impl KnownTemplate {
         let moved = self.category.as_ref().filter(|category| !category.is_cleared(&self.cleared) && !self.is_gone());
         let Some(category) = moved else { return Ok(Vec::new()) };
         let mut problems = Vec::new();
-        check_word(word, &format!("to send it as {category}, it needs"), &mut problems);
+        check_word(word, category, &mut problems);
         match word.given() {
             Some(reason) if problems.is_empty() => {
                 let (category, reason) = (category.clone(), reason.to_owned());

@@ -1,6 +1,7 @@
 //! What Meta would refuse about a template somebody wrote: every problem at once, each with the field it stands in.
 
 use crate::flow::validation::Problem;
+use crate::reason;
 use crate::template::command::Draft;
 use crate::template::components;
 
@@ -13,11 +14,12 @@ pub fn problems(draft: &Draft) -> Vec<Problem> {
     let name = &draft.identity.name;
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.bytes().all(letter) {
-        let words = format!("is 1 to {NAME_CHARS_MAX} of a-z, 0-9 and `_`");
-        problems.push(Problem::of_field("name", words));
+        let reason = reason!("template_name", "is 1 to {max} of a-z, 0-9 and `_`", max = NAME_CHARS_MAX);
+        problems.push(Problem::of_field("name", reason));
     }
     if !is_language(&draft.identity.language) {
-        problems.push(Problem::of_field("language", "is a language code as Meta writes it, such as `he` or `en_US`"));
+        let reason = reason!("template_language", "is a language code as Meta writes it, such as `he` or `en_US`");
+        problems.push(Problem::of_field("language", reason));
     }
     draft.category.check(&draft.non_utility, &mut problems);
     problems.extend(components::problems(&draft.category, &draft.components));

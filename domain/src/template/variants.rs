@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::flow::validation::Problem;
+use crate::reason;
 use crate::template::category::Category;
 use crate::template::components;
 use crate::template::placeholders::{self, Naming};
@@ -23,13 +24,16 @@ pub fn problems(source: &str, variant: &str) -> Vec<Problem> {
     let mut missing = wanted.iter().filter(|name| !found.contains(name)).peekable();
     if missing.peek().is_some() {
         let missing: Vec<String> = missing.map(|name| format!("{{{{{name}}}}}")).collect();
-        problems.push(Problem::of_field("text", format!("has lost {}", missing.join(", "))));
+        let reason = reason!("placeholders_lost", "has lost {placeholders}", placeholders = missing.join(", "));
+        problems.push(Problem::of_field("text", reason));
     }
     for name in found.iter().filter(|name| !wanted.contains(name)) {
-        problems.push(Problem::of_field("text", format!("has {{{{{name}}}}}, which the source does not have")));
+        let placeholder = format!("{{{{{name}}}}}");
+        let reason = reason!("placeholder_made_up", "has {placeholder}, which the source does not have", placeholder);
+        problems.push(Problem::of_field("text", reason));
     }
     if variant.trim() == source.trim() {
-        problems.push(Problem::of_field("text", "is the source itself"));
+        problems.push(Problem::of_field("text", reason!("source_itself", "is the source itself")));
     }
     problems
 }
@@ -42,7 +46,7 @@ fn names(found: &[placeholders::Placeholder<'_>]) -> Vec<String> {
 fn told(text: &str, field: &str) -> Vec<Problem> {
     let body = json!([{ "type": "BODY", "text": text, "example": examples(text) }]);
     let problems = components::problems(&Category::Utility, &body);
-    problems.into_iter().map(|problem| Problem::of_field(field, problem.reason)).collect()
+    problems.into_iter().map(|problem| problem.in_field(field)).collect()
 }
 
 fn examples(text: &str) -> Value {

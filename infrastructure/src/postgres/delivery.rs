@@ -126,6 +126,6 @@ impl Deliveries for PgDeliveries {
 
 /// The row a page begins behind.
 pub(super) fn before(after: Option<&Cursor>) -> AppResult<Option<i64>> {
-    let bad = |_| AppError::invalid("the cursor is none of ours");
+    let bad = |_| AppError::not_our_cursor();
     after.map(|cursor| cursor.sort.parse().map_err(bad)).transpose()
 }

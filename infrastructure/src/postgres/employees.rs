@@ -182,6 +182,11 @@ impl Employees for PgEmployees {
         if password_hash.is_some() || !changed.active {
             end_sessions(tx.conn(), &[seen.id]).await.map_err(app_error)?;
         }
+        match (seen.active, changed.active) {
+            (true, false) => release_claims(tx.conn(), session, UserId(seen.id)).await.map_err(app_error)?,
+            (false, true) => leave_claims(tx.conn(), UserId(seen.id)).await.map_err(app_error)?,
+            (true, true) | (false, false) => {}
+        }
         let details = told(seen, &changed, password_hash.is_some());
         tx.commit(AuditEntry::of(session, "employee.changed", seen.id.to_string(), details)).await?;
         self.sessions.forget();
@@ -218,23 +223,35 @@ impl Employees for PgEmployees {
     }
 }
 
-/// Queues the release of what somebody holds who is removed by this transaction: at once, and once more when no node
-/// believes their sessions any longer and nothing of theirs can be under way.
+/// Queues the release of what somebody holds whom this transaction removes or deactivates: at once, and once more when no
+/// node believes their sessions any longer and nothing of theirs can be under way. One that runs already runs again.
 async fn release_claims(conn: &mut PgConnection, session: &Session, of: UserId) -> Result<(), sqlx::Error> {
     let cause = session.cause();
     let work = Work::ReleaseClaims { of, removed_by: session.user, correlation: cause.correlation };
     for (when, after_sec) in [("now", 0.0), ("after", LAST_CLAIM_SEC)] {
         sqlx::query(
-            "insert into jobs (tenant_id, key, work, run_at) values ($1, $2, $3, now() + make_interval(secs => $4))",
+            "insert into jobs (tenant_id, key, work, run_at) values ($1, $2, $3, now() + make_interval(secs => $4))
+             on conflict (key) do update set work = excluded.work, run_at = excluded.run_at, attempts = 0, dead = false,
+                    locked_until = null, lock_token = null",
         )
         .bind(session.tenant.0)
-        .bind(format!("claims:{of}:{when}"))
+        .bind(release_key(of, when))
         .bind(Json(&work))
         .bind(after_sec)
         .execute(&mut *conn)
         .await?;
     }
     Ok(())
+}
+
+/// Takes back the releases that are still queued: what somebody claims who is back is theirs.
+async fn leave_claims(conn: &mut PgConnection, of: UserId) -> Result<(), sqlx::Error> {
+    let keys = ["now", "after"].map(|when| release_key(of, when));
+    sqlx::query("delete from jobs where key = any($1)").bind(&keys[..]).execute(conn).await.map(drop)
+}
+
+fn release_key(of: UserId, when: &str) -> String {
+    format!("claims:{of}:{when}")
 }
 
 /// Needs [`lock_names`] before: one person joins at a time.

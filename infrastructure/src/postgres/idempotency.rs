@@ -4,6 +4,7 @@
 use application::error::{AppError, AppResult};
 use application::idempotency::{Asked, Begun, Idempotency, Kept, Keyed};
 use async_trait::async_trait;
+use domain::access::Permission;
 use hmac::Mac;
 use serde_json::Value;
 use sqlx::types::Json;
@@ -78,8 +79,8 @@ impl PgIdempotency {
         let headers = row.try_get::<Option<Json<Vec<(String, String)>>>, _>("headers")?;
         let sealed: Option<String> = row.try_get("body")?;
         let body = sealed.and_then(|sealed| {
-            let opened = self.secrets.open(&sealed, &sealed_for(request));
-            opened.inspect_err(|error| tracing::warn!(%error, "An answer that was kept cannot be opened")).ok()
+            let opened = self.secrets.open(&sealed, &sealed_for(request, status.unsigned_abs()));
+            opened.inspect_err(|error| tracing::info!(%error, "A kept answer is not for these rights, or damaged")).ok()
         });
         Ok(Some(match body {
             Some(body) => Begun::Answered(Kept {
@@ -92,8 +93,14 @@ impl PgIdempotency {
     }
 }
 
-fn sealed_for(request: &Keyed) -> String {
-    format!("{}/{}", place(request.tenant, "idempotency_keys.body"), request.key)
+/// What an answer is sealed for: its key, and, unless it is a refusal, what the caller might do when it was given.
+fn sealed_for(request: &Keyed, status: u16) -> String {
+    let key = format!("{}/{}", place(request.tenant, "idempotency_keys.body"), request.key);
+    if status >= 400 {
+        return key;
+    }
+    let held: Vec<&str> = request.access.held().into_iter().map(Permission::as_str).collect();
+    format!("{key}/{}:{}", request.access.role, held.join(","))
 }
 
 #[async_trait]
@@ -112,7 +119,7 @@ impl Idempotency for PgIdempotency {
     }
 
     async fn keep(&self, request: &Keyed, lease: Uuid, answer: &Kept) -> AppResult<()> {
-        let body = self.secrets.seal(&answer.body, &sealed_for(request)).map_err(AppError::internal)?;
+        let body = self.secrets.seal(&answer.body, &sealed_for(request, answer.status)).map_err(AppError::internal)?;
         let headers: Value = serde_json::to_value(&answer.headers).map_err(AppError::internal)?;
         sqlx::query(
             "update idempotency_keys set status = $4, headers = $5, body = $6 where tenant_id = $1 and key = $2 and lease = $3",

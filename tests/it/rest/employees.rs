@@ -197,6 +197,48 @@ async fn what_a_removed_employee_had_claimed_is_free_again() {
 }
 
 #[tokio::test]
+async fn what_a_deactivated_employee_had_claimed_is_free_again() {
+    let app = TestApp::start().await;
+    let dana = app.account("dana").await;
+    dana.has_line().await.has_flow("echo", &echo()).await;
+    let noa = app.employee(&dana, "noa", &["inbox"]).await;
+    app.customer_writes(PHONE, "hi").await;
+    app.wait_for_answers(PHONE, 1).await;
+    let conversation = dana.conversation_with(PHONE).await;
+    let path = format!("/api/conversations/{}", conversation["id"].as_str().expect("an id"));
+    let claim = json!({ "action": "claim" });
+    noa.put(&path, &claim).await.ok();
+    // What says nothing of her being there, or that she still is, leaves her what she has.
+    dana.put(&path_of(&noa), &json!({ "displayName": "Noa L.", "active": true })).await.ok();
+    assert_eq!(releases(&app).await, 0);
+    // Twice in a row, as when somebody thinks better of it and worse again.
+    for active in [false, true, false] {
+        dana.put(&path_of(&noa), &json!({ "active": active })).await.ok();
+    }
+    is_free(&dana, &path).await;
+    let by = format!("/api/audit/events?type=conversation.released&actor=user:{}", dana.id);
+    eventually("the history", async || dana.get(&by).await.ok()[0]["payload"]["by"].as_str().map(|it| it == noa.id))
+        .await;
+    // Once more, when no node believes her sessions.
+    eventually("the first release", async || (releases(&app).await == 1).then_some(())).await;
+    // Back again she keeps what she takes.
+    dana.put(&path_of(&noa), &json!({ "active": true })).await.ok();
+    assert_eq!(releases(&app).await, 0);
+    let noa = app.sign_in("noa", "correct horse").await;
+    assert_eq!(noa.put(&path, &claim).await.ok()["claimedBy"], json!(noa.id));
+    // Removed right after she was deactivated.
+    dana.put(&path_of(&noa), &json!({ "active": false })).await.ok();
+    dana.delete(&path_of(&noa)).await.ok();
+    is_free(&dana, &path).await;
+}
+
+/// Releases of claims that are still to be done.
+async fn releases(app: &TestApp) -> i64 {
+    let sql = "select count(*) from jobs where work ->> 'kind' = 'release_claims'";
+    sqlx::query_scalar(sql).fetch_one(&app.database.pool).await.expect("a count")
+}
+
+#[tokio::test]
 async fn a_claim_a_node_took_that_had_not_heard_is_released_too() {
     let one = TestApp::start().await;
     let dana = one.account("dana").await;
@@ -210,18 +252,14 @@ async fn a_claim_a_node_took_that_had_not_heard_is_released_too() {
     let elsewhere = other.sign_in("noa", "correct horse").await;
     elsewhere.get("/api/auth/me").await.ok();
     dana.delete(&path_of(&noa)).await.ok();
-    let waiting = async || {
-        let sql = "select count(*) from jobs where work ->> 'kind' = 'release_claims'";
-        sqlx::query_scalar::<_, i64>(sql).fetch_one(&one.database.pool).await.expect("a count")
-    };
-    eventually("the first release", async || (waiting().await == 1).then_some(())).await;
+    eventually("the first release", async || (releases(&one).await == 1).then_some(())).await;
     elsewhere.put(&path, &json!({ "action": "claim" })).await.ok();
     assert_eq!(dana.get(&path).await.ok()["claimedBy"], json!(noa.id));
     // 15 seconds later.
     let passes = "update jobs set run_at = now() where work ->> 'kind' = 'release_claims'";
     sqlx::query(passes).execute(&one.database.pool).await.expect("time passes");
     is_free(&dana, &path).await;
-    assert_eq!(waiting().await, 0);
+    assert_eq!(releases(&one).await, 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A request that is sent again takes effect once and is answered as it was.
 
+mod rights;
+
 use std::collections::HashSet;
 
 use api::config::Options;

@@ -1,5 +1,7 @@
 //! Errors in the language of whoever reads them: the words change, the codes do not.
 
+mod problems;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::app::{Answer, TestApp};

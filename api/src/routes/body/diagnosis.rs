@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use domain::flow::validation::Problem;
+use domain::reason;
+use domain::shared::reason::Reason;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
 use serde_json::{Map, Value};
@@ -48,19 +50,19 @@ impl Diagnosis {
             }
             ("number", Value::Number(number)) => self.number(number.as_f64(), &schema),
             ("" | "object", Value::Object(_)) | ("boolean", Value::Bool(_)) | ("", _) => {}
-            ("object", _) => self.say("must be an object"),
-            ("array", _) => self.say("must be a list"),
-            ("string", _) => self.say("must be a text"),
-            ("integer", _) => self.say("must be a whole number"),
-            ("number", _) => self.say("must be a number"),
-            ("boolean", _) => self.say("must be true or false"),
+            ("object", _) => self.say(reason!("not_an_object", "must be an object")),
+            ("array", _) => self.say(reason!("not_a_list", "must be a list")),
+            ("string", _) => self.say(reason!("not_a_text", "must be a text")),
+            ("integer", _) => self.say(reason!("not_a_whole_number", "must be a whole number")),
+            ("number", _) => self.say(reason!("not_a_number", "must be a number")),
+            ("boolean", _) => self.say(reason!("not_true_or_false", "must be true or false")),
             _ => {}
         }
     }
 
     fn members(&mut self, members: &Map<String, Value>, schema: &MetaSchema) {
         for unknown in members.keys().filter(|name| schema.properties.iter().all(|(known, _)| known != name)) {
-            self.at(&format!(".{unknown}"), |it| it.say("is no field of this request"));
+            self.at(&format!(".{unknown}"), |it| it.say(reason!("unknown_field", "is no field of this request")));
         }
         for (name, property) in &schema.properties {
             let required = schema.required.contains(name);
@@ -68,7 +70,7 @@ impl Diagnosis {
                 Some(value) if required || !value.is_null() => {
                     self.at(&format!(".{name}"), |it| it.check(value, property))
                 }
-                None if required => self.at(&format!(".{name}"), |it| it.say("is required")),
+                None if required => self.at(&format!(".{name}"), |it| it.say(reason!("required", "is required"))),
                 Some(_) | None => {}
             }
         }
@@ -76,7 +78,12 @@ impl Diagnosis {
 
     fn items(&mut self, items: &[Value], schema: &MetaSchema) {
         let count = items.len();
-        self.bounds(count as f64, schema.min_items.map(|it| it as f64), schema.max_items.map(|it| it as f64), " items");
+        if let Some(min) = schema.min_items.filter(|min| count < *min) {
+            self.say(reason!("items_min", "has at least {min} items", min));
+        }
+        if let Some(max) = schema.max_items.filter(|max| count > *max) {
+            self.say(reason!("items_max", "has at most {max} items", max));
+        }
         let Some(item) = &schema.items else { return };
         for (index, value) in items.iter().enumerate().take(PROBLEMS_MAX) {
             self.at(&format!("[{index}]"), |it| it.check(value, item));
@@ -86,33 +93,30 @@ impl Diagnosis {
     fn text(&mut self, text: &str, schema: &MetaSchema) {
         if !schema.enum_items.is_empty() && !schema.enum_items.iter().any(|known| known == text) {
             let known: Vec<&str> = schema.enum_items.iter().filter_map(Value::as_str).collect();
-            self.say(&format!("must be one of {}", known.join(", ")));
+            self.say(reason!("one_of", "is one of {allowed}", allowed = known.join(", ")));
         }
         if schema.format == Some("uuid") && uuid::Uuid::parse_str(text).is_err() {
-            self.say("must be a UUID");
+            self.say(reason!("not_a_uuid", "must be a UUID"));
         }
-        let length = text.chars().count() as f64;
-        self.bounds(
-            length,
-            schema.min_length.map(|it| it as f64),
-            schema.max_length.map(|it| it as f64),
-            " characters",
-        );
+        let length = text.chars().count();
+        if let Some(min) = schema.min_length.filter(|min| length < *min) {
+            self.say(reason!("too_short", "has at least {min} characters", min));
+        }
+        if let Some(max) = schema.max_length.filter(|max| length > *max) {
+            self.say(reason!("too_long", "has at most {max} characters", max));
+        }
     }
 
     fn number(&mut self, number: Option<f64>, schema: &MetaSchema) {
         let unsigned = schema.format.is_some_and(|format| format.starts_with("uint"));
         let least = schema.minimum.or(unsigned.then_some(0.0));
         let most = schema.maximum.or((schema.format == Some("uint32")).then_some(f64::from(u32::MAX)));
-        self.bounds(number.unwrap_or(f64::NAN), least, most, "");
-    }
-
-    fn bounds(&mut self, actual: f64, least: Option<f64>, most: Option<f64>, unit: &str) {
-        if least.is_some_and(|least| actual < least) {
-            self.say(&format!("must be at least {}{unit}", least.unwrap_or_default()));
+        let number = number.unwrap_or(f64::NAN);
+        if let Some(min) = least.filter(|min| number < *min) {
+            self.say(reason!("number_min", "must be at least {min}", min));
         }
-        if most.is_some_and(|most| actual > most) {
-            self.say(&format!("must be at most {}{unit}", most.unwrap_or_default()));
+        if let Some(max) = most.filter(|max| number > *max) {
+            self.say(reason!("number_max", "must be at most {max}", max));
         }
     }
 
@@ -124,12 +128,10 @@ impl Diagnosis {
         self.path.truncate(length);
     }
 
-    fn say(&mut self, reason: &str) {
-        let problem = if self.path.is_empty() {
-            Problem::of_flow(format!("the body {reason}"))
-        } else {
-            Problem::of_field(self.path.clone(), reason)
-        };
+    /// What is wrong here; without a field, it is the body itself.
+    fn say(&mut self, reason: Reason) {
+        let problem =
+            if self.path.is_empty() { Problem::of_flow(reason) } else { Problem::of_field(self.path.clone(), reason) };
         self.problems.push(problem);
     }
 }

@@ -59,7 +59,7 @@ impl AiVariantsApi {
     async fn suggest(
         &self,
         app: Data<&Arc<App>>,
-        _caller: Generating<Templates>,
+        caller: Generating<Templates>,
         body: Body<VariantsRequest>,
     ) -> Result<Json<VariantReport>, Failure<Ask>> {
         let VariantsRequest { source_body, source_category, count, extra_instructions } = body.0;
@@ -68,6 +68,8 @@ impl AiVariantsApi {
             Some(SourceCategory::Utility) | None => Category::Utility,
         };
         let wish = VariantWish { source_body, source_category, count: count as usize, extra_instructions };
-        Ok(Json(app.template_care.variants(wish).await?))
+        let mut report = app.template_care.variants(wish).await?;
+        report.rejected.iter_mut().for_each(|variant| caller.0.reads(&mut variant.problems));
+        Ok(Json(report))
     }
 }

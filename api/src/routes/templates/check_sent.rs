@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::error::{ApiError, Ask, Failure, List};
 use crate::routes::Group;
 use crate::routes::body::Body;
-use crate::routes::paths::phone;
+use crate::routes::paths::{no_phone, phone};
 use crate::security::may::{May, Templates};
 
 /// Whom to look for.
@@ -91,7 +91,7 @@ fn read<'a>(listed: impl Iterator<Item = &'a str>) -> Result<Vec<Phone>, ApiErro
     for (at, text) in listed.enumerate() {
         match phone(text) {
             Ok(phone) => phones.push(phone),
-            Err(refusal) => problems.push(Problem::of_field(format!("phones[{at}]"), refusal.body.error)),
+            Err(_) => problems.push(Problem::of_field(format!("phones[{at}]"), no_phone(text))),
         }
     }
     if problems.is_empty() {

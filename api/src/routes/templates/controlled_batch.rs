@@ -17,6 +17,7 @@ use crate::routes::Group;
 use crate::routes::body::Body;
 use crate::routes::paths::Id;
 use crate::routes::templates::catalogue::TemplateRequest;
+use crate::security::Caller;
 use crate::security::may::{May, Templates};
 
 /// Templates to be submitted one after the other.
@@ -95,7 +96,8 @@ impl ControlledBatchApi {
         #[oai(name = "jobId")]
         job_id: Query<Id>,
     ) -> Result<Json<BatchView>, Failure<Read>> {
-        Ok(Json(app.template_care.batches.get(&caller.session, job_id.0.0).await?))
+        let batch = app.template_care.batches.get(&caller.session, job_id.0.0).await?;
+        Ok(Json(read_by(&caller, batch)))
     }
 
     /// Cancel a batch
@@ -111,6 +113,12 @@ impl ControlledBatchApi {
         #[oai(name = "jobId")]
         job_id: Query<Id>,
     ) -> Result<Json<BatchView>, Failure<BareChange>> {
-        Ok(Json(app.template_care.batches.cancel(&caller.session, job_id.0.0).await?))
+        let batch = app.template_care.batches.cancel(&caller.session, job_id.0.0).await?;
+        Ok(Json(read_by(&caller, batch)))
     }
+}
+
+fn read_by(caller: &Caller, mut batch: BatchView) -> BatchView {
+    batch.items.iter_mut().for_each(|item| caller.reads(&mut item.problems));
+    batch
 }

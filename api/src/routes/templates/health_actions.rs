@@ -90,8 +90,9 @@ impl HealthActionsApi {
             HealthAction::PauseTemplate => templates.pause_sending(session, template_id, reason).await?,
             HealthAction::ResumeTemplate => templates.resume_sending(session, template_id).await?,
             HealthAction::SafeUtilityRewriteDryRun => {
-                let proposal = Some(templates.utility_proposal(session, template_id).await?);
-                let result = HealthResult { success: true, action, template: None, proposal };
+                let mut proposal = templates.utility_proposal(session, template_id).await?;
+                caller.reads(&mut proposal.problems);
+                let result = HealthResult { success: true, action, template: None, proposal: Some(proposal) };
                 return Ok(Answer::Ok(Json(result), None));
             }
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::flow::validation::Problem;
+use crate::reason;
 
 /// An output or input of a node and the lines at it.
 #[derive(Debug)]
@@ -50,9 +51,15 @@ pub fn asymmetries(module: &Map<String, Value>) -> Vec<Problem> {
     let from_inputs: BTreeSet<Line> = module.iter().flat_map(|(key, raw)| lines(key, raw, End::Input)).collect();
     let only_output = from_outputs.difference(&from_inputs).filter(|line| module.contains_key(&line.to));
     let only_input = from_inputs.difference(&from_outputs);
-    let told = only_output.map(|line| line.problem(&line.from, "only its output knows this line; it counts"));
-    told.chain(only_input.map(|line| line.problem(&line.to, "only its input knows this line; it does not count")))
-        .collect()
+    let told = only_output.map(|line| {
+        let reason = reason!("line_from_output", "{line}: only its output knows this line; it counts", line);
+        Problem::of_node_field(&line.from, "connections", reason)
+    });
+    let untold = only_input.map(|line| {
+        let reason = reason!("line_from_input", "{line}: only its input knows this line; it does not count", line);
+        Problem::of_node_field(&line.to, "connections", reason)
+    });
+    told.chain(untold).collect()
 }
 
 fn number(port: &str) -> Option<usize> {
@@ -86,11 +93,10 @@ struct Line {
     input: String,
 }
 
-impl Line {
-    fn problem(&self, node: &str, reason: &str) -> Problem {
+impl std::fmt::Display for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { from, output, to, input } = self;
-        let reason = format!("{from}.{output} → {to}.{input}: {reason}");
-        Problem { node_id: Some(node.to_owned()), field: Some("connections".to_owned()), reason }
+        write!(f, "{from}.{output} → {to}.{input}")
     }
 }
 

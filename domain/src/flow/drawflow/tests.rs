@@ -108,7 +108,10 @@ fn a_cycle_must_wait() {
         ])
     };
     let problems = refused(&cycle("send_text", json!({"text": "b"})));
-    assert_eq!(problems, [Problem::of_node("2", "a cycle never waits: 2 → 3 → 4 → 2")]);
+    assert_eq!(
+        problems,
+        [Problem::of_node("2", reason!("endless_cycle", "a cycle never waits: {cycle}", cycle = "2 → 3 → 4 → 2"))]
+    );
     assert!(read(&cycle("wait_reply", json!({}))).is_ok());
     assert!(read(&cycle("delay", json!({"seconds": 0}))).is_ok());
 }
@@ -160,7 +163,10 @@ fn limits_hold() {
     let data: Map<String, Value> = ids.iter().map(|id| (id.clone(), json!({}))).collect();
     assert_eq!(refused(&json!({"drawflow": {"Home": {"data": data}}})).len(), 1);
     let large = export(&[("1", "trigger_message", json!({"note": "a".repeat(JSON_BYTES_MAX)}), NONE)]);
-    assert_eq!(refused(&large), [Problem::of_flow("must not be larger than 256 KiB")]);
+    assert_eq!(
+        refused(&large),
+        [Problem::of_flow(reason!("flow_too_large", "must not be larger than {max} KiB", max = 256))]
+    );
     let cases: Vec<Value> =
         (0..EXITS_MAX).map(|n| json!({"id": n.to_string(), "rules": [{"left": "a", "op": "is_set"}]})).collect();
     let wide =

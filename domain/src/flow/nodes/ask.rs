@@ -9,6 +9,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::validation::Report;
 use crate::flow::{pattern, typed};
 use crate::shared::inbound::InboundMessage;
+use crate::reason;
 
 string_enum! {
     /// What kind of answer is expected, and what is saved of it.
@@ -139,7 +140,7 @@ impl NodeKind for Ask {
             report.pattern("pattern", pattern);
         }
         if self.min.zip(self.max).is_some_and(|(min, max)| min > max) {
-            report.problem("min", "must not be greater than `max`");
+            report.problem("min", reason!("min_above_max", "must not be greater than `max`"));
         }
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::rule::Rule;
 use crate::flow::validation::Report;
+use crate::reason;
 
 const ELSE: &str = "else";
 
@@ -58,7 +59,7 @@ impl NodeKind for Condition {
         report.exit_ids("cases", &ids, &[ELSE]);
         for (index, case) in self.cases.iter().enumerate() {
             if case.rules.is_empty() {
-                report.problem(&format!("cases[{index}].rules"), "must not be empty");
+                report.problem(&format!("cases[{index}].rules"), reason!("empty", "must not be empty"));
             }
             for (rule_index, rule) in case.rules.iter().enumerate() {
                 rule.check(&format!("cases[{index}].rules[{rule_index}]"), report);

@@ -8,6 +8,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::run::{Wait, WaitFor};
 use crate::flow::validation::Report;
 use crate::flow::{local_time, typed};
+use crate::reason;
 
 /// `{"seconds": 3600}`, `{"until": "09:00"}` or `{"untilVariable": "appointment.start"}`
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -52,10 +53,10 @@ impl NodeKind for Delay {
     fn check(&self, report: &mut Report<'_>) {
         let (until, variable) = (given(self.until.as_deref()), given(self.until_variable.as_deref()));
         if self.seconds.is_none() && until.is_none() && variable.is_none() {
-            report.problem("seconds", "one of `seconds`, `until` and `untilVariable` is needed");
+            report.problem("seconds", reason!("delay_missing", "one of `seconds`, `until` and `untilVariable` is needed"));
         }
         if until.is_some_and(|text| typed::time(text).is_none()) {
-            report.problem("until", "is not a time of day (HH:MM)");
+            report.problem("until", reason!("not_a_time_of_day", "is not a time of day (HH:MM)"));
         }
     }
 

@@ -8,6 +8,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::run::Action;
 use crate::flow::validation::Report;
 use crate::shared::content::{Button, ListRow, ListSection, OutboundContent};
+use crate::reason;
 
 const BUTTONS_MAX: usize = 3;
 const HEADER_MAX: usize = 60;
@@ -77,10 +78,10 @@ impl NodeKind for SendButtons {
         report.shown("body", &self.body, BODY_MAX);
         report.shown_if_any("footer", self.footer.as_deref(), FOOTER_MAX);
         if self.buttons.is_empty() {
-            report.problem("buttons", "must not be empty");
+            report.problem("buttons", reason!("empty", "must not be empty"));
         }
         if self.buttons.len() > ROWS_MAX {
-            report.problem("buttons", format!("must not be more than {ROWS_MAX}"));
+            report.problem("buttons", reason!("too_many", "must not be more than {max}", max = ROWS_MAX));
         }
         for (index, button) in self.buttons.iter().enumerate() {
             report.shown(&format!("buttons[{index}].title"), &button.title, TITLE_MAX);

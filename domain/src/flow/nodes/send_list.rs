@@ -8,6 +8,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::run::Action;
 use crate::flow::validation::Report;
 use crate::shared::content::{ListRow, ListSection, OutboundContent};
+use crate::reason;
 
 const HEADER_MAX: usize = 60;
 const BODY_MAX: usize = 4096;
@@ -73,7 +74,7 @@ impl SendList {
             report.required(&format!("{field}.title"), section.title.as_deref().unwrap_or_default());
         }
         if section.rows.is_empty() {
-            report.problem(&format!("{field}.rows"), "must not be empty");
+            report.problem(&format!("{field}.rows"), reason!("empty", "must not be empty"));
         }
         for (index, row) in section.rows.iter().enumerate() {
             let field = format!("{field}.rows[{index}]");
@@ -107,14 +108,14 @@ impl NodeKind for SendList {
         report.shown_if_any("footer", self.footer.as_deref(), FOOTER_MAX);
         report.shown("button", &self.button, BUTTON_MAX);
         if self.sections.is_empty() {
-            report.problem("sections", "must not be empty");
+            report.problem("sections", reason!("empty", "must not be empty"));
         }
         for (index, section) in self.sections.iter().enumerate() {
             self.check_section(index, section, report);
         }
         let ids: Vec<&str> = self.choices().into_iter().map(|(id, _)| id).collect();
         if ids.len() > ROWS_MAX {
-            report.problem("sections", format!("must not have more than {ROWS_MAX} rows in total"));
+            report.problem("sections", reason!("too_many_rows", "must not have more than {max} rows in total", max = ROWS_MAX));
         }
         report.exit_ids("rows", &ids, &FIXED);
     }

@@ -6,6 +6,7 @@ use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::run::{Action, TEXT_CHARS_MAX};
 use crate::flow::validation::Report;
 use crate::shared::content::{MediaType, OutboundContent};
+use crate::reason;
 
 const CAPTION_MAX: usize = 1024;
 const FILENAME_MAX: usize = 240;
@@ -47,14 +48,14 @@ impl NodeKind for SendMedia {
     fn check(&self, report: &mut Report<'_>) {
         let given = |field: &Option<String>| field.as_deref().is_some_and(|text| !text.trim().is_empty());
         if !given(&self.url) && !given(&self.upload_id) {
-            report.problem("url", "one of `url` and `uploadId` is needed");
+            report.problem("url", reason!("url_or_upload_id", "one of `url` and `uploadId` is needed"));
         }
         report.shown_if_any("url", self.url.as_deref(), TEXT_CHARS_MAX);
         report.shown_if_any("uploadId", self.upload_id.as_deref(), TEXT_CHARS_MAX);
         report.shown_if_any("caption", self.caption.as_deref(), CAPTION_MAX);
         report.shown_if_any("filename", self.filename.as_deref(), FILENAME_MAX);
         if given(&self.caption) && !self.takes_caption() {
-            report.warn("caption", format!("is not shown with {} messages", self.media_type));
+            report.warn("caption", reason!("caption_not_shown", "is not shown with {kind} messages", kind = self.media_type));
         }
     }
 

@@ -8,6 +8,8 @@ use crate::flow::run::{Action, Wait, WaitFor};
 use crate::flow::validation::Report;
 use crate::shared::content::{OutboundContent, TemplateContent};
 use crate::shared::ids::{TemplateGroupId, TemplateId};
+use crate::reason;
+use crate::shared::reason::Reason;
 
 const SENT: &str = "sent";
 const FAILED: &str = "failed";
@@ -41,14 +43,16 @@ impl SendTemplate {
         self.language.as_deref().unwrap_or_default()
     }
 
-    fn group(&self) -> Result<Option<TemplateGroupId>, &'static str> {
+    fn group(&self) -> Result<Option<TemplateGroupId>, Reason> {
         let id = self.template_group_id.as_deref().filter(|id| !id.is_empty());
-        id.map(|id| id.parse().map_err(|_| "is no id of a template group")).transpose()
+        let wrong = || reason!("no_template_group_id", "is no id of a template group: the run leaves by `failed`");
+        id.map(|id| id.parse().map_err(|_| wrong())).transpose()
     }
 
-    fn template(&self) -> Result<Option<TemplateId>, &'static str> {
+    fn template(&self) -> Result<Option<TemplateId>, Reason> {
         let id = self.template_id.as_deref().filter(|id| !id.is_empty());
-        id.map(|id| id.parse().map_err(|_| "is no id of a template")).transpose()
+        let wrong = || reason!("no_template_id", "is no id of a template: the run leaves by `failed`");
+        id.map(|id| id.parse().map_err(|_| wrong())).transpose()
     }
 }
 
@@ -59,12 +63,12 @@ impl NodeKind for SendTemplate {
 
     fn check(&self, report: &mut Report<'_>) {
         let (group, template) = (self.group(), self.template());
+        let by_name = group == Ok(None) && template == Ok(None);
         for (field, wrong) in [("templateGroupId", group.err()), ("templateId", template.err())] {
-            if let Some(words) = wrong {
-                report.warn(field, format!("{words}: the run leaves by `failed`"));
+            if let Some(reason) = wrong {
+                report.warn(field, reason);
             }
         }
-        let by_name = group == Ok(None) && template == Ok(None);
         if by_name {
             report.required("templateName", self.name());
             if !self.name().is_empty() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::flow::nodes::{Next, NodeKind, Step};
 use crate::flow::template::SCOPE_NAMES;
 use crate::flow::validation::Report;
+use crate::reason;
 
 /// `{"assignments": [{"name": "total", "value": "{{ order.total }}"}, {"name": "step", "value": 2}]}`
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -36,7 +37,7 @@ impl NodeKind for SetVariable {
             let name = format!("assignments[{index}].name");
             report.required(&name, &assignment.name);
             if SCOPE_NAMES.contains(&assignment.name.as_str()) {
-                report.problem(&name, format!("`{}` is the name of a scope", assignment.name));
+                report.problem(&name, reason!("scope_name", "`{name}` is the name of a scope", name = assignment.name));
             }
             report.template_value(&format!("assignments[{index}].value"), &assignment.value);
         }

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use crate::flow::run::Variables;
 use crate::flow::validation::{Problem, Report};
 use crate::flow::{template, typed};
+use crate::reason;
+use crate::shared::reason::Reason;
 
 string_enum! {
     /// What a field of a payload is read as.
@@ -110,7 +112,9 @@ impl Auth {
             }
             Self::Bearer { token } => report.required("auth.token", token),
             Self::Hmac { secret } => report.required("auth.secret", secret),
-            Self::None => report.warn("auth.mode", "anyone who knows the address can start this flow"),
+            Self::None => {
+                report.warn("auth.mode", reason!("open_to_all", "anyone who knows the address can start this flow"))
+            }
         }
     }
 }
@@ -162,13 +166,14 @@ impl MappedField {
         self.to.as_deref().filter(|to| !to.is_empty()).unwrap_or(&self.from)
     }
 
-    fn read(&self, found: Option<&Value>) -> Result<Option<Value>, String> {
+    fn read(&self, found: Option<&Value>) -> Result<Option<Value>, Reason> {
         let empty = |value: &&Value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
         let Some(value) = found.filter(|value| !empty(value)) else {
-            return if self.required { Err("is required".to_owned()) } else { Ok(found.cloned()) };
+            return if self.required { Err(reason!("required", "is required")) } else { Ok(found.cloned()) };
         };
         let Some(field_type) = self.field_type else { return Ok(Some(value.clone())) };
-        let typed = field_type.read(value).ok_or_else(|| format!("is not of type {field_type}"))?;
+        let typed =
+            field_type.read(value).ok_or_else(|| reason!("wrong_type", "is not of type {kind}", kind = field_type))?;
         Ok(Some(typed))
     }
 }

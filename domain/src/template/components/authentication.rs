@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::reason;
 use crate::template::components::buttons::check_text;
 use crate::template::components::{Report, kind, texts};
 
@@ -24,10 +25,14 @@ pub fn check_body(body: &Value, field: &str, report: &mut Report) {
 pub fn check_footer(footer: &Value, field: &str, report: &mut Report) {
     let minutes = &footer["code_expiration_minutes"];
     if !minutes.is_null() && !minutes.as_i64().is_some_and(|minutes| EXPIRY_MINUTES.contains(&minutes)) {
-        report.problem(format!("{field}.code_expiration_minutes"), "is 1 to 90");
+        let (min, max) = (EXPIRY_MINUTES.start(), EXPIRY_MINUTES.end());
+        report.problem(
+            format!("{field}.code_expiration_minutes"),
+            reason!("number_between", "is {min} to {max}", min, max),
+        );
     }
     if minutes.is_null() && footer["text"].is_null() {
-        report.problem(format!("{field}.code_expiration_minutes"), "is required");
+        report.problem(format!("{field}.code_expiration_minutes"), reason!("required", "is required"));
     }
     if !footer["text"].is_null() {
         texts::check_footer(footer, field, report);
@@ -40,12 +45,12 @@ pub fn check_buttons(component: &Value, field: &str, report: &mut Report) {
     let at = format!("{field}.buttons");
     let buttons = component["buttons"].as_array().map_or(&[][..], Vec::as_slice);
     if buttons.len() != 1 {
-        report.problem(&at, "an authentication template has exactly one button");
+        report.problem(&at, reason!("one_button_of_codes", "an authentication template has exactly one button"));
     }
     for (n, button) in buttons.iter().enumerate() {
         let at = format!("{at}[{n}]");
         if kind(button) != "OTP" {
-            report.problem(format!("{at}.type"), "is OTP in an authentication template");
+            report.problem(format!("{at}.type"), reason!("button_of_codes", "is OTP in an authentication template"));
             continue;
         }
         check_otp(button, &at, report);
@@ -55,7 +60,10 @@ pub fn check_buttons(component: &Value, field: &str, report: &mut Report) {
 fn check_otp(button: &Value, at: &str, report: &mut Report) {
     let way = button["otp_type"].as_str().unwrap_or_default().to_uppercase();
     if !OTP_TYPES.contains(&way.as_str()) {
-        report.problem(format!("{at}.otp_type"), format!("is one of {}", OTP_TYPES.join(", ")));
+        report.problem(
+            format!("{at}.otp_type"),
+            reason!("one_of", "is one of {allowed}", allowed = OTP_TYPES.join(", ")),
+        );
     }
     for text in ["text", "autofill_text"] {
         if !button[text].is_null() {
@@ -69,28 +77,31 @@ fn check_otp(button: &Value, at: &str, report: &mut Report) {
     let apps = button["supported_apps"].as_array().map_or(&[][..], Vec::as_slice);
     // Before there could be several, the one app stood beside the button's other fields.
     if !whole(button) && (apps.is_empty() || !apps.iter().all(whole)) {
-        let words = "names each app by `package_name` and `signature_hash`";
-        report.problem(format!("{at}.supported_apps"), words);
+        let reason = reason!("apps_named", "names each app by `package_name` and `signature_hash`");
+        report.problem(format!("{at}.supported_apps"), reason);
     }
     if way == "ZERO_TAP" && button["zero_tap_terms_accepted"] != true {
-        report.problem(format!("{at}.zero_tap_terms_accepted"), "is true for ZERO_TAP");
+        report.problem(format!("{at}.zero_tap_terms_accepted"), reason!("zero_tap_terms", "is true for ZERO_TAP"));
     }
 }
 
 /// What the whole must have.
 pub fn check_whole(list: &[Value], report: &mut Report) {
     if !list.iter().any(|component| kind(component) == "BUTTONS") {
-        report.problem("components", "an authentication template has BUTTONS with one OTP button");
+        let reason = reason!("buttons_of_codes", "an authentication template has BUTTONS with one OTP button");
+        report.problem("components", reason);
     }
 }
 
 fn check_plain(component: &Value, field: &str, report: &mut Report) {
     let text = component["text"].as_str().unwrap_or_default();
     if text.contains("http://") || text.contains("https://") || text.contains("www.") {
-        report.problem(format!("{field}.text"), "has no address in an authentication template");
+        let reason = reason!("address_in_codes", "has no address in an authentication template");
+        report.problem(format!("{field}.text"), reason);
     }
     if text.chars().any(is_emoji) {
-        report.problem(format!("{field}.text"), "has no emoji in an authentication template");
+        let reason = reason!("emoji_in_codes", "has no emoji in an authentication template");
+        report.problem(format!("{field}.text"), reason);
     }
 }
 

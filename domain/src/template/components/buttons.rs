@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::reason;
 use crate::template::components::{Report, kind};
 use crate::template::placeholders;
 
@@ -35,18 +36,19 @@ pub fn check(component: &Value, field: &str, report: &mut Report) {
     let at = format!("{field}.buttons");
     let buttons = component["buttons"].as_array().map_or(&[][..], Vec::as_slice);
     if buttons.is_empty() || buttons.len() > BUTTONS_MAX {
-        report.problem(&at, format!("has 1 to {BUTTONS_MAX} buttons"));
+        report.problem(&at, reason!("buttons_between", "has 1 to {max} buttons", max = BUTTONS_MAX));
     }
     let kinds: Vec<String> = buttons.iter().map(kind).collect();
     for (allowed, most) in KINDS {
         if kinds.iter().filter(|it| *it == allowed).count() > most {
-            report.problem(&at, format!("has at most {most} of {allowed}"));
+            report.problem(&at, reason!("buttons_of_kind", "has at most {max} of {kind}", max = most, kind = allowed));
         }
     }
     let replies: Vec<bool> = kinds.iter().map(|it| it == "QUICK_REPLY").collect();
     // Side by side means: quick replies begin or end at most once on the way.
     if replies.windows(2).filter(|pair| pair[0] != pair[1]).count() > 1 {
-        report.problem(&at, "has its quick replies side by side, before or after all others");
+        let reason = reason!("replies_apart", "has its quick replies side by side, before or after all others");
+        report.problem(&at, reason);
     }
     for (n, (button, kind)) in buttons.iter().zip(&kinds).enumerate() {
         check_one(button, kind, &format!("{at}[{n}]"), report);
@@ -55,12 +57,12 @@ pub fn check(component: &Value, field: &str, report: &mut Report) {
 
 fn check_one(button: &Value, kind: &str, at: &str, report: &mut Report) {
     if kind == "OTP" {
-        report.problem(format!("{at}.type"), "OTP is for AUTHENTICATION alone");
+        report.problem(format!("{at}.type"), reason!("otp_alone", "OTP is for AUTHENTICATION alone"));
         return;
     }
     if !KINDS.iter().any(|(known, _)| *known == kind) {
         let known: Vec<&str> = KINDS.iter().map(|(known, _)| *known).collect();
-        report.problem(format!("{at}.type"), format!("is one of {}", known.join(", ")));
+        report.problem(format!("{at}.type"), reason!("one_of", "is one of {allowed}", allowed = known.join(", ")));
         return;
     }
     // What is copied has a text of Meta's own.
@@ -74,7 +76,8 @@ fn check_one(button: &Value, kind: &str, at: &str, report: &mut Report) {
         "FLOW" => {
             let named = ["flow_id", "flow_name", "flow_json"].iter().any(|name| !button[*name].is_null());
             if !named {
-                report.problem(format!("{at}.flow_id"), "is required, or `flow_name`, or `flow_json`");
+                let reason = reason!("flow_named", "is required, or `flow_name`, or `flow_json`");
+                report.problem(format!("{at}.flow_id"), reason);
             }
         }
         _ => {}
@@ -85,11 +88,11 @@ fn check_one(button: &Value, kind: &str, at: &str, report: &mut Report) {
 pub fn check_text(text: &Value, at: &str, report: &mut Report) {
     let field = format!("{at}.text");
     match text.as_str().filter(|text| !text.trim().is_empty()) {
-        None => report.problem(field, "is required"),
+        None => report.problem(field, reason!("required", "is required")),
         Some(text) if text.chars().count() > TEXT_CHARS_MAX => {
-            report.problem(field, format!("has at most {TEXT_CHARS_MAX} characters"));
+            report.problem(field, reason!("too_long", "has at most {max} characters", max = TEXT_CHARS_MAX));
         }
-        Some(text) if text.contains("{{") => report.problem(field, "has no placeholders"),
+        Some(text) if text.contains("{{") => report.problem(field, reason!("no_placeholders", "has no placeholders")),
         Some(_) => {}
     }
 }
@@ -98,20 +101,23 @@ fn check_url(button: &Value, at: &str, report: &mut Report) {
     let field = format!("{at}.url");
     let url = button["url"].as_str().unwrap_or_default();
     if !(url.starts_with("https://") || url.starts_with("http://")) {
-        report.problem(&field, "is an address that begins with https:// or http://");
+        let reason = reason!("address_scheme", "is an address that begins with https:// or http://");
+        report.problem(&field, reason);
     }
     if url.chars().count() > URL_CHARS_MAX {
-        report.problem(&field, format!("has at most {URL_CHARS_MAX} characters"));
+        report.problem(&field, reason!("too_long", "has at most {max} characters", max = URL_CHARS_MAX));
     }
     match placeholders::read(url) {
-        Err(_) => report.problem(&field, "has braces without their counterpart"),
+        Err(_) => report.problem(&field, reason!("braces", "has braces without their counterpart")),
         Ok(found) if found.is_empty() => {}
         Ok(found) => {
             if found.len() > 1 || found.last().is_some_and(|it| it.end != url.len()) {
-                report.problem(&field, "has one placeholder at most, at its end");
+                let reason = reason!("address_placeholder", "has one placeholder at most, at its end");
+                report.problem(&field, reason);
             }
             if example(button).is_none() {
-                report.problem(format!("{at}.example"), "is required: the address with its placeholder filled in");
+                let reason = reason!("address_example", "is required: the address with its placeholder filled in");
+                report.problem(format!("{at}.example"), reason);
             }
         }
     }
@@ -122,16 +128,17 @@ fn check_phone(button: &Value, at: &str, report: &mut Report) {
     let digits = phone.strip_prefix('+').unwrap_or(phone);
     let digits: String = digits.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
     if digits.is_empty() || digits.len() > PHONE_DIGITS_MAX || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        report.problem(format!("{at}.phone_number"), format!("is a number of at most {PHONE_DIGITS_MAX} digits"));
+        let reason = reason!("phone_digits", "is a number of at most {max} digits", max = PHONE_DIGITS_MAX);
+        report.problem(format!("{at}.phone_number"), reason);
     }
 }
 
 fn check_code(button: &Value, at: &str, report: &mut Report) {
     let field = format!("{at}.example");
     match example(button) {
-        None => report.problem(field, "is required: a code as customers get it"),
+        None => report.problem(field, reason!("code_example", "is required: a code as customers get it")),
         Some(code) if code.chars().count() > CODE_CHARS_MAX => {
-            report.problem(field, format!("has at most {CODE_CHARS_MAX} characters"));
+            report.problem(field, reason!("too_long", "has at most {max} characters", max = CODE_CHARS_MAX));
         }
         Some(_) => {}
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::reason;
 use crate::template::components::{Report, buttons, kind, texts};
 
 /// Cards of a carousel.
@@ -18,13 +19,14 @@ pub fn check(carousel: &Value, field: &str, report: &mut Report) {
     let at = format!("{field}.cards");
     let cards = carousel["cards"].as_array().map_or(&[][..], Vec::as_slice);
     if !CARDS.contains(&cards.len()) {
-        report.problem(&at, "has 2 to 10 cards");
+        report
+            .problem(&at, reason!("cards_between", "has {min} to {max} cards", min = CARDS.start(), max = CARDS.end()));
     }
     for (n, card) in cards.iter().enumerate() {
         let at = format!("{at}[{n}].components");
         let components = card["components"].as_array().map_or(&[][..], Vec::as_slice);
         if !components.iter().any(|component| kind(component) == "HEADER") {
-            report.problem(&at, "a card has a HEADER with an image or a video");
+            report.problem(&at, reason!("card_header", "a card has a HEADER with an image or a video"));
         }
         for (m, component) in components.iter().enumerate() {
             check_part(component, &format!("{at}[{m}]"), report);
@@ -39,17 +41,21 @@ fn check_part(component: &Value, field: &str, report: &mut Report) {
             if matches!(format.as_str(), "IMAGE" | "VIDEO") {
                 texts::check_media(component, &format, field, report);
             } else {
-                report.problem(format!("{field}.format"), "is IMAGE or VIDEO on a card");
+                report.problem(format!("{field}.format"), reason!("card_format", "is IMAGE or VIDEO on a card"));
             }
         }
         "BODY" => texts::check_body(component, field, CARD_BODY_CHARS_MAX, report),
         "BUTTONS" => {
             if component["buttons"].as_array().is_some_and(|all| all.len() > CARD_BUTTONS_MAX) {
-                report.problem(format!("{field}.buttons"), format!("has at most {CARD_BUTTONS_MAX} on a card"));
+                let reason = reason!("card_buttons", "has at most {max} on a card", max = CARD_BUTTONS_MAX);
+                report.problem(format!("{field}.buttons"), reason);
             }
             buttons::check(component, field, report);
         }
-        _ => report.problem(format!("{field}.type"), "is HEADER, BODY or BUTTONS on a card"),
+        _ => {
+            let reason = reason!("card_parts", "is HEADER, BODY or BUTTONS on a card");
+            report.problem(format!("{field}.type"), reason);
+        }
     }
 }
 
@@ -57,9 +63,9 @@ fn check_part(component: &Value, field: &str, report: &mut Report) {
 pub fn check_offer(component: &Value, field: &str, report: &mut Report) {
     let at = format!("{field}.limited_time_offer.text");
     match component["limited_time_offer"]["text"].as_str().filter(|text| !text.trim().is_empty()) {
-        None => report.problem(at, "is required"),
+        None => report.problem(at, reason!("required", "is required")),
         Some(text) if text.chars().count() > OFFER_CHARS_MAX => {
-            report.problem(at, format!("has at most {OFFER_CHARS_MAX} characters"));
+            report.problem(at, reason!("too_long", "has at most {max} characters", max = OFFER_CHARS_MAX));
         }
         Some(_) => {}
     }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::reason;
 use crate::template::components::Report;
 use crate::template::placeholders::{self, Naming, Placeholder, Unreadable};
 
@@ -26,7 +27,8 @@ pub fn check_header(header: &Value, field: &str, report: &mut Report) {
         "LOCATION" => {}
         media if MEDIA_FORMATS.contains(&media) => check_media(header, media, field, report),
         _ => {
-            report.problem(format!("{field}.format"), format!("is one of TEXT, LOCATION, {}", MEDIA_FORMATS.join(", ")))
+            let allowed = format!("TEXT, LOCATION, {}", MEDIA_FORMATS.join(", "));
+            report.problem(format!("{field}.format"), reason!("one_of", "is one of {allowed}", allowed));
         }
     }
 }
@@ -35,7 +37,7 @@ fn check_header_text(header: &Value, field: &str, report: &mut Report) {
     let Some(text) = text_of(header, field, HEADER_CHARS_MAX, report) else { return };
     let Some(found) = read(text, field, report) else { return };
     if found.len() > 1 {
-        report.problem(format!("{field}.text"), "has at most one placeholder");
+        report.problem(format!("{field}.text"), reason!("one_placeholder", "has at most one placeholder"));
     }
     check_sequence(&found, field, report);
     check_examples(header, &found, ("header_text", "header_text_named_params"), field, report);
@@ -53,22 +55,26 @@ pub fn check_media(header: &Value, format: &str, field: &str, report: &mut Repor
             _ => &["video/mp4"],
         };
         if !fitting.contains(&kind) {
-            report.problem(format!("{at}.contentType"), format!("is {} for {format}", fitting.join(" or ")));
+            let reason = reason!("media_kind", "is {kinds} for {format}", kinds = fitting.join(", "), format);
+            report.problem(format!("{at}.contentType"), reason);
         }
         let in_base64 = |text: &str| {
             let digit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
             !text.is_empty() && text.len().is_multiple_of(4) && text.trim_end_matches('=').bytes().all(digit)
         };
         if !media["data"].as_str().is_some_and(in_base64) {
-            report.problem(format!("{at}.data"), "is the file in base64");
+            report.problem(format!("{at}.data"), reason!("not_base64", "is the file in base64"));
         }
         return;
     }
     let handles = example["header_handle"].as_array().map_or(&[][..], Vec::as_slice);
     let whole = |handle: &Value| handle.as_str().is_some_and(|handle| !handle.trim().is_empty());
     if handles.is_empty() || !handles.iter().all(whole) {
-        let words = "is the handle of an uploaded sample, or leave it out and put the file into `header_media`";
-        report.problem(format!("{field}.example.header_handle"), words);
+        let reason = reason!(
+            "sample_needed",
+            "is the handle of an uploaded sample, or leave it out and put the file into `header_media`"
+        );
+        report.problem(format!("{field}.example.header_handle"), reason);
     }
 }
 
@@ -79,19 +85,20 @@ pub fn check_body(body: &Value, field: &str, chars_max: usize, report: &mut Repo
     let at = format!("{field}.text");
     if let (Some(first), Some(last)) = (found.first(), found.last()) {
         if text[..first.start].trim().is_empty() {
-            report.problem(&at, "does not begin with a placeholder");
+            report.problem(&at, reason!("placeholder_first", "does not begin with a placeholder"));
         }
         if text[last.end..].trim().is_empty() {
-            report.problem(&at, "does not end with a placeholder");
+            report.problem(&at, reason!("placeholder_last", "does not end with a placeholder"));
         }
         let adjacent = found.windows(2).any(|pair| text[pair[0].end..pair[1].start].trim().is_empty());
         if adjacent {
-            report.problem(&at, "has words between two placeholders");
+            report.problem(&at, reason!("placeholders_adjacent", "has words between two placeholders"));
         }
         let words = placeholders::without(text, &found);
         let words = words.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
         if words < found.len() * WORDS_PER_PLACEHOLDER {
-            report.problem(&at, "has too few words for so many placeholders");
+            let reason = reason!("words_too_few", "has too few words for so many placeholders");
+            report.problem(&at, reason);
         }
     }
     check_sequence(&found, field, report);
@@ -102,18 +109,19 @@ pub fn check_body(body: &Value, field: &str, chars_max: usize, report: &mut Repo
 pub fn check_footer(footer: &Value, field: &str, report: &mut Report) {
     let Some(text) = text_of(footer, field, FOOTER_CHARS_MAX, report) else { return };
     if read(text, field, report).is_some_and(|found| !found.is_empty()) {
-        report.problem(format!("{field}.text"), "has no placeholders");
+        report.problem(format!("{field}.text"), reason!("no_placeholders", "has no placeholders"));
     }
 }
 
 /// A text that is there and short enough. One that is too long is looked at further.
 fn text_of<'a>(component: &'a Value, field: &str, chars_max: usize, report: &mut Report) -> Option<&'a str> {
     let Some(text) = component["text"].as_str().filter(|text| !text.trim().is_empty()) else {
-        report.problem(format!("{field}.text"), "is required");
+        report.problem(format!("{field}.text"), reason!("required", "is required"));
         return None;
     };
     if text.chars().count() > chars_max {
-        report.problem(format!("{field}.text"), format!("has at most {chars_max} characters"));
+        let reason = reason!("too_long", "has at most {max} characters", max = chars_max);
+        report.problem(format!("{field}.text"), reason);
     }
     Some(text)
 }
@@ -121,9 +129,14 @@ fn text_of<'a>(component: &'a Value, field: &str, chars_max: usize, report: &mut
 fn read<'a>(text: &'a str, field: &str, report: &mut Report) -> Option<Vec<Placeholder<'a>>> {
     let reason = match placeholders::read(text) {
         Ok(found) => return Some(found),
-        Err(Unreadable::Braces) => "has braces without their counterpart".to_owned(),
+        Err(Unreadable::Braces) => reason!("braces", "has braces without their counterpart"),
         Err(Unreadable::Name(name)) => {
-            format!("`{{{{{name}}}}}` is no placeholder: a number, or a word of a-z, 0-9 and `_`")
+            let placeholder = format!("{{{{{name}}}}}");
+            reason!(
+                "placeholder_name",
+                "`{placeholder}` is no placeholder: a number, or a word of a-z, 0-9 and `_`",
+                placeholder
+            )
         }
     };
     report.problem(format!("{field}.text"), reason);
@@ -134,7 +147,8 @@ fn check_sequence(found: &[Placeholder<'_>], field: &str, report: &mut Report) {
     let names = placeholders::names(found);
     let numbered = names.iter().all(|name| placeholders::naming_of(name) == Some(Naming::Positional));
     if numbered && !placeholders::are_in_sequence(&names) {
-        report.problem(format!("{field}.text"), "has placeholders numbered from {{1}} on, without a gap");
+        let reason = reason!("placeholder_numbers", "has placeholders numbered from {{1}} on, without a gap");
+        report.problem(format!("{field}.text"), reason);
     }
 }
 
@@ -156,8 +170,9 @@ fn check_examples(
         let given = example[named].as_array().map_or(&[][..], Vec::as_slice);
         for name in names {
             if !given.iter().any(|it| it["param_name"] == name && is_text(&it["example"])) {
-                let words = format!("has no example of {{{{{name}}}}}");
-                report.problem(format!("{field}.example.{named}"), words);
+                let placeholder = format!("{{{{{name}}}}}");
+                let reason = reason!("example_missing", "has no example of {placeholder}", placeholder);
+                report.problem(format!("{field}.example.{named}"), reason);
             }
         }
         return;
@@ -167,7 +182,12 @@ fn check_examples(
     let list = if positional == "body_text" { list.and_then(|rows| rows.first()?.as_array()) } else { list };
     let given = list.map_or(0, |list| list.iter().filter(|it| is_text(it)).count());
     if given != names.len() || list.is_some_and(|list| list.len() != given) {
-        let words = format!("has one example for each of {} placeholder(s), and has {given}", names.len());
-        report.problem(format!("{field}.example.{positional}"), words);
+        let reason = reason!(
+            "example_count",
+            "has one example for each of {wanted} placeholder(s), and has {given}",
+            wanted = names.len(),
+            given
+        );
+        report.problem(format!("{field}.example.{positional}"), reason);
     }
 }

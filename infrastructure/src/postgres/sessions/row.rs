@@ -61,6 +61,6 @@ pub(super) fn view(row: &PgRow) -> sqlx::Result<SessionView> {
 /// Where a page of sessions goes on.
 pub(super) fn place(cursor: &Cursor) -> AppResult<(DateTime<Utc>, Uuid)> {
     let at = cursor.sort.parse().ok().and_then(DateTime::from_timestamp_micros);
-    let bad = || AppError::invalid("the cursor is none of ours");
+    let bad = || AppError::not_our_cursor();
     at.zip(cursor.key.parse().ok()).ok_or_else(bad)
 }

@@ -1,8 +1,10 @@
 //! What a person sends, read from one flat body.
 
 use domain::flow::validation::Problem;
+use domain::reason;
 use domain::shared::content::{Button, ListRow, ListSection, MediaType, OutboundContent, TemplateContent};
 use domain::shared::inbound::Location;
+use domain::shared::reason::Reason;
 use poem_openapi::{Enum, Object};
 use serde_json::Value;
 
@@ -172,7 +174,7 @@ impl ReplyRequest {
     fn media(self, media_type: MediaType) -> Result<OutboundContent, ApiError> {
         match &self.media_url {
             Some(url) if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) => {
-                return Err(refused("mediaUrl", "must be an http(s) link"));
+                return Err(refused("mediaUrl", reason!("not_a_link", "must be an http(s) link")));
             }
             Some(_) => {}
             None => drop(needed("mediaUrl", self.media_id.as_ref())?),
@@ -229,10 +231,10 @@ impl ReplyRequest {
 }
 
 fn needed<T>(field: &str, value: Option<T>) -> Result<T, ApiError> {
-    value.ok_or_else(|| refused(field, "is required for this messageType"))
+    value.ok_or_else(|| refused(field, reason!("required_for_message_type", "is required for this messageType")))
 }
 
-fn refused(field: &str, reason: &str) -> ApiError {
+fn refused(field: &str, reason: Reason) -> ApiError {
     let mut refusal = ApiError::invalid("invalid_request", format!("`{field}` {reason}"));
     refusal.body.problems = Some(vec![Problem::of_field(field, reason)]);
     refusal
