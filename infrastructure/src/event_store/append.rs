@@ -74,6 +74,14 @@ impl Append {
         };
         keys.chain(lease).collect()
     }
+
+    /// The resources it takes up. Two appends that take the same one up may be in each other's way.
+    fn resources(&self) -> impl Iterator<Item = (TenantId, &str)> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::TakeUp { resource, .. } => Some((self.stream.tenant, resource.as_str())),
+            Effect::Send(_) | Effect::Later { .. } | Effect::LetGo => None,
+        })
+    }
 }
 
 /// Why an append did not go in.
@@ -85,6 +93,9 @@ pub enum AppendError {
     /// One of its keys is known.
     #[error("a key is known already")]
     KeyTaken,
+    /// Another appointment takes the resource up at that time.
+    #[error("the resource is taken at that time")]
+    Occupied,
     /// The outbox row is not held by that lease.
     #[error("the lease was lost")]
     LeaseLost,
@@ -170,12 +181,16 @@ async fn settle(pool: &PgPool, batch: Vec<Pending>) {
 }
 
 /// One statement tells commands apart that have one condition each and share none. The rest, which is rare,
-/// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone.
+/// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone. Those that
+/// take the same resource up are kept apart, too: a clash fails the whole statement.
 fn told_apart(batch: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
-    let mut seen = HashSet::new();
+    let (mut seen, mut taken) = (HashSet::new(), HashSet::new());
     batch.into_iter().partition(|pending| {
         let conditions = pending.append.conditions();
-        conditions.len() <= 1 && conditions.into_iter().all(|condition| seen.insert(condition))
+        let mut resources = pending.append.resources();
+        resources.all(|(tenant, resource)| taken.insert((tenant, resource.to_owned())))
+            && conditions.len() <= 1
+            && conditions.into_iter().all(|condition| seen.insert(condition))
     })
 }
 
@@ -202,6 +217,9 @@ async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {
 pub fn classify(error: sqlx::Error) -> AppendError {
     if let sqlx::Error::Database(database) = &error {
         let code = database.code();
+        if code.as_deref() == Some("23P01") && database.constraint() == Some("appointment_slots_free") {
+            return AppendError::Occupied;
+        }
         let version_taken = code.as_deref() == Some("23505") && database.constraint() == Some("events_pkey");
         if version_taken || matches!(code.as_deref(), Some("40001" | "40P01")) {
             return AppendError::Conflict;
