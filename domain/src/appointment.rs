@@ -41,7 +41,7 @@ impl AppointmentStatus {
 
 string_enum! {
     /// Who made an appointment.
-    Source {
+    BookingSource {
         /// Somebody of the account, or a system of theirs.
         Staff = "staff",
         /// A flow, for the customer it talks to.
@@ -119,7 +119,7 @@ pub struct KnownAppointment {
     /// The contact who comes.
     pub contact_id: ContactId,
     /// Who made it.
-    pub source: Source,
+    pub source: BookingSource,
     /// What for.
     pub service: Service,
     /// When and where.

@@ -1,7 +1,7 @@
 //! What is shown of appointments.
 
 use domain::appointment::event::AppointmentEvent;
-use domain::appointment::{Appointment, AppointmentStatus, CancelledBy, Customer, Placement, Source};
+use domain::appointment::{Appointment, AppointmentStatus, BookingSource, CancelledBy, Customer, Placement};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub struct AppointmentView {
     /// Where it stands.
     pub status: AppointmentStatus,
     /// Who made it.
-    pub source: Source,
+    pub source: BookingSource,
     /// The id of what the customer comes for.
     pub service_id: Option<String>,
     /// What people call what the customer comes for.
@@ -65,7 +65,7 @@ impl Default for AppointmentView {
             id: Uuid::nil(),
             contact_id: Uuid::nil(),
             status: AppointmentStatus::Booked,
-            source: Source::Staff,
+            source: BookingSource::Staff,
             service_id: None,
             service_name: None,
             start: Stamp::default(),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::appointment::{Buffers, CancelledBy, Customer, Service, Source};
+use crate::appointment::{BookingSource, Buffers, CancelledBy, Customer, Service};
 use crate::shared::ids::{AppointmentId, ContactId};
 
 /// How long an appointment takes.
@@ -18,7 +18,7 @@ pub enum Length {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
     /// Who makes it.
-    pub source: Source,
+    pub source: BookingSource,
     /// What for.
     pub service: Service,
     /// When it begins, at a whole minute.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::appointment::{Buffers, CancelledBy, Customer, Placement, Service, Source};
+use crate::appointment::{BookingSource, Buffers, CancelledBy, Customer, Placement, Service};
 use crate::decide::event_tags;
 use crate::shared::ids::{AppointmentId, ContactId};
 
@@ -15,7 +15,7 @@ pub enum AppointmentEvent {
     Booked {
         appointment_id: AppointmentId,
         contact_id: ContactId,
-        source: Source,
+        source: BookingSource,
         service: Service,
         placement: Placement,
         buffers: Buffers,

@@ -35,7 +35,7 @@ fn eleven() -> Placement {
 
 fn booking() -> Booking {
     Booking {
-        source: Source::Staff,
+        source: BookingSource::Staff,
         service: Service { id: Some("cut".into()), name: Some("Haircut".into()) },
         start: ten().start,
         length: Length::Minutes(45),

@@ -6,7 +6,7 @@ use application::actor::{Actor, Cause};
 use application::commands::{Along, CommandError, Commands, Reached};
 use domain::appointment::command::{AppointmentCommand, Booking, Change, Length, Move};
 use domain::appointment::error::AppointmentError;
-use domain::appointment::{Appointment, Buffers, Customer, Service, Source};
+use domain::appointment::{Appointment, BookingSource, Buffers, Customer, Service};
 use domain::shared::ids::{AppointmentId, ContactId, StreamId, TenantId};
 use domain::shared::phone::Phone;
 use futures::future::join_all;
@@ -125,7 +125,7 @@ fn booking(start: &str) -> AppointmentCommand {
     let customer =
         Customer { name: Some("Dana".to_owned()), phone: Phone::parse("+972501234567").ok(), ..Customer::default() };
     let booking = Booking {
-        source: Source::Public,
+        source: BookingSource::Public,
         service: Service { id: Some("cut".to_owned()), name: None },
         start: start.parse().expect("a time"),
         length: Length::Minutes(30),
@@ -146,6 +146,30 @@ async fn run(
 ) -> Result<Reached, CommandError<AppointmentError>> {
     let cause = Cause { actor: Actor::System, correlation: Uuid::nil(), causation: None, once: None };
     node.run(&StreamId::new(tenant, id), &cause, command, Along::default()).await
+}
+
+#[tokio::test]
+async fn what_took_effect_before_is_told_so_and_holds_nothing_more() {
+    let database = TestDatabase::create().await;
+    let (tenant, node) = (TenantId(Uuid::now_v7()), node(&database.pool));
+    let once = async |start: &str| {
+        let cause = Cause {
+            actor: Actor::System,
+            correlation: Uuid::nil(),
+            causation: None,
+            once: Some("request:1".to_owned()),
+        };
+        node.run(&StreamId::new(tenant, Uuid::now_v7()), &cause, booking(start), Along::default()).await
+    };
+    once("2031-03-04T10:00:00Z").await.expect("it takes effect");
+    // The same request again is no clash with itself, and takes nothing else up.
+    for start in ["2031-03-04T10:00:00Z", "2031-03-04T12:00:00Z"] {
+        let again = once(start).await;
+        assert!(matches!(again, Err(CommandError::AlreadyDone)), "{again:?}");
+    }
+    let slots: i64 =
+        sqlx::query_scalar("select count(*) from appointment_slots").fetch_one(&database.pool).await.expect("a count");
+    assert_eq!(slots, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

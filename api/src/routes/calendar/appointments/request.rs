@@ -2,7 +2,7 @@
 
 use application::time::Stamp;
 use domain::appointment::command::{Booking, Change, Length, Move};
-use domain::appointment::{Buffers, CancelledBy, Customer, Service, Source};
+use domain::appointment::{BookingSource, Buffers, CancelledBy, Customer, Service};
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Enum, Object};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ impl AppointmentRequest {
         let length = length(self.end, self.duration_minutes)?;
         let length = length.ok_or_else(|| refusal("`end` or `durationMinutes` is required"))?;
         Ok(Booking {
-            source: Source::Staff,
+            source: BookingSource::Staff,
             service: Service { id: self.service_id, name: self.service_name },
             start: self.start.0,
             length,
