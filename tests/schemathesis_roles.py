@@ -67,12 +67,16 @@ def account(admin, username):
 
 
 def furnish(owner):
-    """Things to ask for: a line, a flow, a lead, a conversation, a template and its group, an employee, a task."""
+    """Things to ask for: a line, a flow, a lead, an appointment, a conversation, a template and its group, an employee,
+    a task."""
     owner.post("/api/settings/whatsapp", {"phoneNumberId": LINE, "wabaId": "200000000000002", "accessToken": "t",
                                           "displayPhoneNumber": "+1 555 000 1111", "isPrimary": True})
     flow = owner.post("/api/flows", {"name": "Echo", "status": "active", "drawflowData": drawflow()})
     wait_for("the flow", lambda: any(row["id"] == flow["id"] for row in owner.get("/api/flows")))
     owner.post("/api/leads", {"phone": PHONE, "name": "Dana"})
+    appointment = owner.post("/api/calendar/appointments", {
+        "serviceName": "Cut", "start": "2031-03-04T10:00:00Z", "durationMinutes": 30, "timezone": "UTC",
+        "resourceId": "chair", "customerName": "Dana", "phone": PHONE})
     customer = f"/sandbox/customers/{PHONE.strip('+')}/messages"
     Api(owner.base).post(customer, {"phoneNumberId": LINE, "text": "hello"})
     talk = wait_for("a conversation", lambda: owner.get("/api/conversations"))[0]
@@ -83,6 +87,7 @@ def furnish(owner):
     named = owner.post("/api/employees", {**person("named"), "permissions": ["inbox"]})
     owner.post("/api/tasks", {"title": "Call back", "conversationId": talk["id"]})
     bodies = {"updateTemplateGroup": {"id": group["id"]}, "approveTemplate": {"id": template["id"]},
+              "changeAppointment": {"id": appointment["id"]},
               "triggerOutboundFlow": {"flowId": flow["id"], "phone": PHONE},
               "createTask": {"conversationId": talk["id"], "assigneeId": named["id"]},
               "actOnDelivery": {"phoneNumberId": LINE}}

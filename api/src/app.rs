@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::appointments::Appointments;
 use application::audit::Proofs;
 use application::audit::entries::Entries;
 use application::bulk::BulkSends;
@@ -63,6 +64,8 @@ pub struct App {
     pub erasure: Erasure,
     /// Leads.
     pub leads: Arc<Leads>,
+    /// Appointments.
+    pub appointments: Appointments,
     /// Templates.
     pub templates: Arc<Templates>,
     /// Groups of templates.

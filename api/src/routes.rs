@@ -5,6 +5,7 @@ pub mod answers;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod calendar;
 pub mod contacts;
 pub mod conversations;
 pub mod flows;
@@ -30,6 +31,9 @@ pub enum Group {
     Conversations,
     /// Customers of tomorrow: who they are and where they stand.
     Leads,
+    /// When customers come, what for, and what became of it.
+    #[oai(rename = "Calendar & Booking")]
+    Calendar,
     /// What may be sent at any time, once Meta agreed to it: written, submitted, followed, bundled in groups.
     #[oai(rename = "Templates & Messaging")]
     Templates,
@@ -57,6 +61,7 @@ pub type Operations = (
     (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
     (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
     leads::LeadsApi,
+    calendar::appointments::AppointmentsApi,
     (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
     (
         templates::check_sent::CheckSentApi,
@@ -96,6 +101,7 @@ pub const fn operations() -> Operations {
         (flows::FlowsApi, flows::versions::Versions, flows::what_if::WhatIfApi),
         (conversations::ConversationsApi, conversations::reply::Replies, contacts::ContactsApi),
         leads::LeadsApi,
+        calendar::appointments::AppointmentsApi,
         (templates::catalogue::TemplatesApi, templates::groups::TemplateGroupsApi, templates::bulk_send::BulkSendsApi),
         (
             templates::check_sent::CheckSentApi,

@@ -135,6 +135,9 @@ pub enum CommandError<E: std::error::Error> {
     /// The lease it concludes was lost.
     #[error("its lease was lost")]
     LeaseLost,
+    /// What it would take up is taken at that time.
+    #[error("the resource is taken at that time")]
+    Occupied,
     /// Others kept changing the stream.
     #[error("too many changes at once")]
     Contended,

@@ -2,6 +2,7 @@
 
 pub mod erasure;
 
+use domain::appointment::error::AppointmentError;
 use domain::conversation::error::ConversationError;
 use domain::lead::error::LeadError;
 use domain::shared::channel::{Address, Channel};
@@ -43,6 +44,12 @@ impl ErasedContact for LeadError {
     }
 }
 
+impl ErasedContact for AppointmentError {
+    fn is_contact_erased(&self) -> bool {
+        *self == Self::ContactErased
+    }
+}
+
 /// Whether a command was refused because its contact was erased.
 pub fn is_erased<E: ErasedContact + std::error::Error>(error: &CommandError<E>) -> bool {
     match error {
@@ -50,6 +57,7 @@ pub fn is_erased<E: ErasedContact + std::error::Error>(error: &CommandError<E>) 
         CommandError::Rule(rule) => rule.is_contact_erased(),
         CommandError::AlreadyDone
         | CommandError::LeaseLost
+        | CommandError::Occupied
         | CommandError::Contended
         | CommandError::Unavailable
         | CommandError::Internal(_) => false,

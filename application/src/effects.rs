@@ -2,6 +2,8 @@
 //! without its effect, and never has it twice.
 
 use chrono::{DateTime, Utc};
+use domain::appointment::Appointment;
+use domain::appointment::event::AppointmentEvent;
 use domain::conversation::event::{Author, ConversationEvent};
 use domain::conversation::{Conversation, Outbound};
 use domain::decide::Decide;
@@ -76,6 +78,18 @@ pub enum Effect {
         /// Newer work with the same key takes the place of older; without a key it stands alone.
         key: Option<String>,
     },
+    /// Take a resource up for the stream's appointment, in place of what it took up before. When another one of the
+    /// account takes it up at that time, nothing of the command is written.
+    TakeUp {
+        /// What.
+        resource: String,
+        /// From then on.
+        from: DateTime<Utc>,
+        /// Free again from then on.
+        until: DateTime<Utc>,
+    },
+    /// Leave what the stream's appointment took up to others.
+    LetGo,
 }
 
 /// Which effects an aggregate's events have.
@@ -94,6 +108,26 @@ impl Reacts for Lead {
     fn effect(_: &StreamId, _: &Self, _: &Self::Event) -> Option<Effect> {
         None
     }
+}
+
+impl Reacts for Appointment {
+    /// While it is to come, an appointment takes its resource up.
+    fn effect(_: &StreamId, state: &Self, event: &AppointmentEvent) -> Option<Effect> {
+        match event {
+            AppointmentEvent::Booked { .. } => take_up(state),
+            AppointmentEvent::Rescheduled { .. } => Some(take_up(state).unwrap_or(Effect::LetGo)),
+            AppointmentEvent::Cancelled { .. }
+            | AppointmentEvent::Completed { .. }
+            | AppointmentEvent::NoShow { .. } => Some(Effect::LetGo),
+            AppointmentEvent::Confirmed { .. } | AppointmentEvent::ContactErased { .. } => None,
+        }
+    }
+}
+
+fn take_up(appointment: &Appointment) -> Option<Effect> {
+    let known = appointment.known()?;
+    let (from, until) = known.occupied();
+    Some(Effect::TakeUp { resource: known.placement.resource_id.clone()?, from, until })
 }
 
 impl Reacts for TemplateGroup {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::access::staff::StaffError;
+use domain::appointment::error::AppointmentError;
 use domain::conversation::error::ConversationError;
 use domain::flow::error::FlowError;
 use domain::flow::validation::Problem;
@@ -185,6 +186,31 @@ impl From<LeadError> for AppError {
     }
 }
 
+impl From<AppointmentError> for AppError {
+    fn from(error: AppointmentError) -> Self {
+        match error {
+            AppointmentError::NotFound => Self::NotFound("appointment"),
+            AppointmentError::Exists => Self::conflict("appointment_exists", &error),
+            AppointmentError::ContactErased => Self::contact_erased(),
+            AppointmentError::Stale(_) => Self::conflict("stale_version", &error),
+            AppointmentError::Ended(_) => Self::conflict("appointment_ended", &error),
+            AppointmentError::Service
+            | AppointmentError::Resource
+            | AppointmentError::Name
+            | AppointmentError::Phone
+            | AppointmentError::Email(_)
+            | AppointmentError::Notes
+            | AppointmentError::Reason
+            | AppointmentError::Timezone(_)
+            | AppointmentError::EndsBeforeItBegins
+            | AppointmentError::TooLong
+            | AppointmentError::NoWholeMinute
+            | AppointmentError::FarAway
+            | AppointmentError::Buffer => Self::invalid(error.to_string()),
+        }
+    }
+}
+
 impl From<StaffError> for AppError {
     fn from(error: StaffError) -> Self {
         match error {
@@ -275,6 +301,7 @@ impl<E: Into<AppError> + std::error::Error> From<CommandError<E>> for AppError {
             CommandError::ContactErased => Self::contact_erased(),
             CommandError::AlreadyDone => Self::outcome_unknown(),
             CommandError::LeaseLost => Self::conflict("lease_lost", &"somebody else took this work over"),
+            CommandError::Occupied => Self::conflict("slot_taken", &"the resource is taken at that time"),
             CommandError::Contended => Self::conflict("contended", &"too many changes at once; try again"),
             CommandError::Unavailable => Self::Unavailable,
             CommandError::Internal(source) => Self::Internal(source),

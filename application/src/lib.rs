@@ -3,6 +3,7 @@
 //! Invariants: no SQL, no HTTP, no clock; rules live in `domain`, adapters in `infrastructure`.
 
 pub mod actor;
+pub mod appointments;
 pub mod audit;
 pub mod bulk;
 pub mod channels;

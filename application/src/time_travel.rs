@@ -5,14 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
+use domain::appointment::Appointment;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
-use domain::shared::ids::{ConversationId, FlowId, StreamId};
+use domain::shared::ids::{AppointmentId, ConversationId, FlowId, StreamId};
 use domain::shared::phone::Phone;
 use domain::template::Template;
 
 use crate::actor::Session;
+use crate::appointments::views::AppointmentView;
 use crate::conversations::Details;
 use crate::conversations::message_view::MessageView;
 use crate::conversations::views::ConversationView;
@@ -47,6 +49,8 @@ pub struct TimeTravel {
     pub leads: Arc<dyn Past<Lead>>,
     /// Templates.
     pub templates: Arc<dyn Past<Template>>,
+    /// Appointments.
+    pub appointments: Arc<dyn Past<Appointment>>,
     /// Which templates ever had a name.
     pub template_names: Arc<dyn TemplateReader>,
     /// Now: nothing is known of later.
@@ -101,6 +105,15 @@ impl TimeTravel {
         let lead: Option<LeadView> = one(&*self.leads, &stream, at).await?;
         // What is left of an erased lead is nobody's.
         lead.filter(|lead| lead.phone.is_some()).ok_or(AppError::NotFound("lead"))
+    }
+
+    /// An appointment.
+    ///
+    /// # Errors
+    /// It was not made yet.
+    pub async fn appointment(&self, session: &Session, id: AppointmentId, at: &At) -> AppResult<AppointmentView> {
+        let appointment = one(&*self.appointments, &StreamId::new(session.tenant, id.0), at).await?;
+        appointment.ok_or(AppError::NotFound("appointment"))
     }
 
     /// A template. Which one is meant is told by those that were there then.

@@ -8,6 +8,7 @@ mod macros;
 
 pub mod access;
 pub mod allowance;
+pub mod appointment;
 pub mod conversation;
 pub mod decide;
 pub mod flow;

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::appointment::event::AppointmentEvent;
 use crate::conversation::event::ConversationEvent;
 use crate::flow::event::FlowEvent;
 use crate::lead::event::LeadEvent;
@@ -41,8 +42,14 @@ pub enum UpcastError {
 
 /// The version of an event's shape that this build writes.
 fn current(event_type: &str) -> Option<&'static str> {
-    let all =
-        [FlowEvent::TAGS, ConversationEvent::TAGS, LeadEvent::TAGS, TemplateEvent::TAGS, TemplateGroupEvent::TAGS];
+    let all = [
+        FlowEvent::TAGS,
+        ConversationEvent::TAGS,
+        LeadEvent::TAGS,
+        TemplateEvent::TAGS,
+        TemplateGroupEvent::TAGS,
+        AppointmentEvent::TAGS,
+    ];
     all.into_iter().flatten().copied().find_map(|(tag, version)| (tag == event_type).then_some(version))
 }
 

@@ -93,6 +93,16 @@ async fn meets(app: &TestApp, owner: &SignedIn) -> (String, String) {
         .post("/api/leads", &json!({ "phone": format!("+{PHONE}"), "name": NAME, "fields": { "ailment": WORDS } }))
         .await
         .ok();
+    for (hour, action) in
+        [("10", json!({ "action": "confirm" })), ("12", json!({ "action": "cancel", "reason": WORDS }))]
+    {
+        let start = format!("2031-03-04T{hour}:00:00Z");
+        let appointment = json!({ "serviceName": "Visit", "start": start, "durationMinutes": 30, "timezone": "UTC",
+                                  "resourceId": "room", "customerName": NAME, "phone": format!("+{PHONE}"), "notes": WORDS });
+        let mut change = action;
+        change["id"] = owner.post("/api/calendar/appointments", &appointment).await.ok()["id"].clone();
+        owner.put("/api/calendar/appointments", &change).await.ok();
+    }
     idle(app).await;
     (id, contact)
 }
@@ -146,6 +156,13 @@ async fn what_is_left_tells_what_happened_and_not_of_whom() {
     assert_eq!(messages[1]["status"], "read");
     assert_eq!(owner.get(&format!("/api/leads/+{PHONE}")).await.status.as_u16(), 404);
     assert_eq!(owner.get("/api/leads").await.ok().as_array().map(Vec::len), Some(1), "the lead is still counted");
+    let appointments = owner.get("/api/calendar/appointments").await.ok();
+    let appointments = appointments.as_array().expect("a list");
+    assert_eq!(appointments.len(), 2, "the appointments are still counted");
+    assert!(
+        appointments.iter().all(|it| it["status"] == "cancelled" && it["customerName"].is_null()),
+        "{appointments:?}"
+    );
     assert_eq!(
         owner
             .post(&format!("/api/conversations/{id}/reply"), &json!({ "messageType": "text", "text": "hi" }))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cqrs_es::DomainEvent;
+use domain::appointment::event::AppointmentEvent;
 use domain::conversation::event::ConversationEvent;
 use domain::flow::event::FlowEvent;
 use domain::lead::event::LeadEvent;
@@ -67,6 +68,7 @@ fn every_version_of_every_event_is_read_as_its_golden_file_says() {
     all.extend(faults::<ConversationEvent>("conversation", ConversationEvent::TAGS));
     all.extend(faults::<TemplateEvent>("template", TemplateEvent::TAGS));
     all.extend(faults::<TemplateGroupEvent>("template_group", TemplateGroupEvent::TAGS));
+    all.extend(faults::<AppointmentEvent>("appointment", AppointmentEvent::TAGS));
     assert!(all.is_empty(), "{all:#?}");
 }
 

@@ -5,6 +5,7 @@ mod api_access;
 mod assignment;
 mod audit_entries;
 mod auth;
+mod calendar;
 mod conversations;
 mod delivery;
 mod document;

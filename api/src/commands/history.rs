@@ -9,6 +9,7 @@ use application::history::{History, HistoryEntry, HistoryFilter, Scope};
 use application::page::PageRequest;
 use application::time_travel::Past;
 use cqrs_es::Aggregate;
+use domain::appointment::Appointment;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
@@ -40,6 +41,7 @@ pub async fn run(pool: &PgPool, keys: &Arc<KeyRing>, asked: HistoryArgs) -> anyh
             Scope::Stream { aggregate: "lead", .. } => state_at::<Lead>(&past, &stream, &at).await?,
             Scope::Stream { aggregate: "template", .. } => state_at::<Template>(&past, &stream, &at).await?,
             Scope::Stream { aggregate: "template_group", .. } => state_at::<TemplateGroup>(&past, &stream, &at).await?,
+            Scope::Stream { aggregate: "appointment", .. } => state_at::<Appointment>(&past, &stream, &at).await?,
             Scope::Stream { aggregate, .. } => bail!("{aggregate} streams have no state to show"),
             Scope::Log(_) => bail!("a log has no state to show"),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use application::appointments::Appointments;
 use application::audit::entries::Entries;
 use application::bulk::BulkSends;
 use application::channels::lines::{LINE_RATE, LINE_RATE_MAX, Lines};
@@ -34,6 +35,7 @@ use application::templates::hear::TemplateHearing;
 use application::time::{Clock, NewId};
 use application::time_travel::TimeTravel;
 use async_trait::async_trait;
+use domain::appointment::Appointment;
 use domain::conversation::Conversation;
 use domain::flow::Flow;
 use domain::lead::Lead;
@@ -69,6 +71,7 @@ use infrastructure::postgres::lines::PgLines;
 use infrastructure::postgres::personal_data::PgPersonalData;
 use infrastructure::postgres::preferences::PgPreferences;
 use infrastructure::postgres::queue_log::PgQueueLog;
+use infrastructure::postgres::readers::appointments::PgAppointmentReader;
 use infrastructure::postgres::readers::conversations::PgConversationReader;
 use infrastructure::postgres::readers::flows::PgFlowReader;
 use infrastructure::postgres::readers::leads::PgLeadReader;
@@ -179,6 +182,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let group_commands: Arc<dyn Commands<TemplateGroup>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
+    let appointment_commands: Arc<dyn Commands<Appointment>> =
+        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
     let conversation_commands: Arc<dyn Commands<Conversation>> =
         Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
@@ -242,6 +247,15 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
     });
+    let appointments = Appointments {
+        commands: Arc::clone(&appointment_commands),
+        contacts: contacts.clone(),
+        reader: Arc::new(PgAppointmentReader { pool: pool.clone() }),
+        past: past.clone(),
+        catch_up: catch_up.clone(),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    };
     let conversations = Arc::new(Conversations {
         commands: Arc::clone(&conversation_commands),
         reader: Arc::new(PgConversationReader { pool: pool.clone() }),
@@ -299,6 +313,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let erasure = Erasure {
         conversations: Arc::clone(&conversation_commands),
         leads: Arc::clone(&leads.commands),
+        appointments: appointment_commands,
         data: Arc::new(PgPersonalData { pool: pool.clone(), projections: projections(&keys) }),
         catch_up: catch_up.clone(),
         clock: Arc::clone(&clock),
@@ -371,6 +386,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         },
         conversations,
         leads,
+        appointments,
         templates,
         template_groups,
         template_care,
@@ -381,6 +397,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
             conversations: past.clone(),
             flows: past.clone(),
             leads: past.clone(),
+            appointments: past.clone(),
             templates: past,
             template_names: template_reader,
             clock: Arc::clone(&grounds.clock),

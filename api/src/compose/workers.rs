@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::appointments::views::AppointmentView;
 use application::bulk::delivery::BulkDelivery;
 use application::conversations::claims::Claims;
 use application::conversations::message_view::MessageView;
@@ -50,6 +51,7 @@ pub fn projections(keys: &Arc<KeyRing>) -> Vec<Arc<dyn Projection>> {
         Arc::new(DocumentProjection::<LeadView>::new(Arc::clone(keys))),
         Arc::new(DocumentProjection::<TemplateDocument>::new(Arc::clone(keys))),
         Arc::new(DocumentProjection::<GroupDocument>::new(Arc::clone(keys))),
+        Arc::new(DocumentProjection::<AppointmentView>::new(Arc::clone(keys))),
     ]
 }
 

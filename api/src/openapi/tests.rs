@@ -46,7 +46,7 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         assert_eq!(text(&operation["x-access"], "rule") == "public", public, "{at}");
     }
     let tags: HashSet<&str> = document["tags"].as_array().unwrap().iter().map(|tag| text(tag, "name")).collect();
-    assert_eq!(tags.len(), 9);
+    assert_eq!(tags.len(), 10);
     assert!(document["tags"].as_array().unwrap().iter().all(|tag| text(tag, "description").len() > 10));
 }
 

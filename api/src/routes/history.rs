@@ -1,5 +1,5 @@
 //! `GET /api/audit/events`, `GET /api/audit/{aggregate}/{id}/events`, and the doors by name:
-//! `GET /api/conversations/{id}/history`, `GET /api/templates/{id}/history`.
+//! `GET /api/conversations/{id}/history`, `GET /api/templates/{id}/history`, `GET /api/calendar/appointments/{id}/history`.
 
 pub mod entry;
 
@@ -270,6 +270,41 @@ impl Histories {
         cursor: Query<Option<String>>,
     ) -> Result<Told, Failure<Read>> {
         let aggregate = Path("template".to_owned());
+        self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, account, limit, cursor).await
+    }
+
+    /// The history of an appointment
+    ///
+    /// As `GET /api/audit/appointment/{id}/events`.
+    #[oai(path = "/calendar/appointments/:id/history", method = "get", operation_id = "getAppointmentHistory")]
+    #[expect(clippy::too_many_arguments, reason = "one per query parameter")]
+    async fn appointment(
+        &self,
+        app: Data<&Arc<App>>,
+        caller: May<Reports>,
+        request: &Request,
+        id: Path<Id>,
+        /// Of this type; several with commas, or repeated.
+        #[oai(name = "type", default)]
+        types: Query<Vec<String>>,
+        /// By this actor.
+        #[oai(validator(max_length = 200))]
+        actor: Query<Option<String>>,
+        /// From this time or position on, inclusive.
+        from: Query<Option<String>>,
+        /// Up to this time or position, inclusive.
+        to: Query<Option<String>>,
+        /// `desc` for the newest first; `asc` when absent.
+        order: Query<Option<Order>>,
+        /// Whose, when not the caller's; administrators only. An account that was deleted still has its log.
+        account: Query<Option<Uuid>>,
+        /// Events of a page; fewer when they are large.
+        #[oai(default = "limit_default", validator(minimum(value = "1"), maximum(value = "200")))]
+        limit: Query<u32>,
+        /// `X-Next-Cursor` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Told, Failure<Read>> {
+        let aggregate = Path("appointment".to_owned());
         self.stream(app, caller, request, aggregate, id, types, actor, from, to, order, account, limit, cursor).await
     }
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use domain::appointment::Appointment;
+use domain::appointment::command::AppointmentCommand;
 use domain::conversation::Conversation;
 use domain::conversation::command::ConversationCommand;
 use domain::lead::Lead;
 use domain::lead::command::LeadCommand;
-use domain::shared::ids::{ContactId, ConversationId, LeadId, StreamId, TenantId};
+use domain::shared::ids::{AppointmentId, ContactId, ConversationId, LeadId, StreamId, TenantId};
 
 use crate::actor::Session;
+use crate::appointments::views::AppointmentView;
 use crate::commands::{Along, CatchUp, Commands};
 use crate::conversations::message_view::MessageView;
 use crate::conversations::views::ConversationView;
@@ -22,7 +25,7 @@ use crate::log::{Document, Position};
 use crate::time::Clock;
 
 /// Read models that show contacts.
-const MODELS: [&str; 3] = [ConversationView::NAME, MessageView::NAME, LeadView::NAME];
+const MODELS: [&str; 4] = [ConversationView::NAME, MessageView::NAME, LeadView::NAME, AppointmentView::NAME];
 /// How often streams are looked for that began while the contact was being erased.
 const LOOKS_MAX: usize = 5;
 
@@ -33,6 +36,8 @@ pub struct Kept {
     pub conversations: BTreeSet<ConversationId>,
     /// Its leads.
     pub leads: BTreeSet<LeadId>,
+    /// Its appointments.
+    pub appointments: BTreeSet<AppointmentId>,
     /// Whether the log holds something of it in clear: events of the first release, which sealed nothing.
     pub in_clear: bool,
 }
@@ -56,6 +61,8 @@ pub struct Erasure {
     pub conversations: Arc<dyn Commands<Conversation>>,
     /// Where leads hear of it.
     pub leads: Arc<dyn Commands<Lead>>,
+    /// Where appointments hear of it.
+    pub appointments: Arc<dyn Commands<Appointment>>,
     /// Where personal data lies.
     pub data: Arc<dyn PersonalData>,
     /// Lets the read models hear of it before they are folded anew.
@@ -108,6 +115,12 @@ impl Erasure {
             let stream = StreamId::new(session.tenant, lead.0);
             let command = LeadCommand::Erase { contact, at };
             let reached = self.leads.run(&stream, &cause, command, Along::default()).await?;
+            last = last.max(reached.position);
+        }
+        for appointment in &kept.appointments {
+            let stream = StreamId::new(session.tenant, appointment.0);
+            let command = AppointmentCommand::Erase { contact, at };
+            let reached = self.appointments.run(&stream, &cause, command, Along::default()).await?;
             last = last.max(reached.position);
         }
         Ok(last)

@@ -112,7 +112,8 @@ pub fn is_status(word: &str) -> bool {
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
 }
 
-fn is_email(text: &str) -> bool {
+/// Whether a text can be an e-mail address.
+pub fn is_email(text: &str) -> bool {
     let well_formed = |domain: &str| domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.');
     text.len() <= 254
         && !text.contains(char::is_whitespace)

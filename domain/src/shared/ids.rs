@@ -16,6 +16,8 @@ uuid_id! { /// A message, inbound or outbound, by our own id.
 MessageId }
 uuid_id! { /// A lead.
 LeadId }
+uuid_id! { /// An appointment.
+AppointmentId }
 uuid_id! { /// A task.
 TaskId }
 uuid_id! { /// A template: one name in one language on one WhatsApp Business Account.

@@ -72,6 +72,14 @@ impl Append {
         };
         keys.chain(lease).collect()
     }
+
+    /// The resources it takes up. Two appends that take the same one up may be in each other's way.
+    fn resources(&self) -> impl Iterator<Item = (TenantId, &str)> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::TakeUp { resource, .. } => Some((self.stream.tenant, resource.as_str())),
+            Effect::Send(_) | Effect::Later { .. } | Effect::LetGo => None,
+        })
+    }
 }
 
 /// Why an append did not go in.
@@ -83,6 +91,9 @@ pub enum AppendError {
     /// One of its keys is known.
     #[error("a key is known already")]
     KeyTaken,
+    /// Another appointment takes the resource up at that time.
+    #[error("the resource is taken at that time")]
+    Occupied,
     /// The outbox row is not held by that lease.
     #[error("the lease was lost")]
     LeaseLost,
@@ -133,12 +144,15 @@ async fn write(pool: PgPool, appends: Vec<Arc<Append>>) -> Result<Vec<AppendResu
 }
 
 /// One statement tells commands apart that have one condition each and share none. The rest, which is rare,
-/// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone.
+/// goes in one by one: only then does a refusal leave nothing behind, and the first of equals wins alone. Those that
+/// take the same resource up are kept apart, too: a clash fails the whole statement.
 fn told_apart(appends: &[Arc<Append>]) -> (Placed<'_>, Placed<'_>) {
-    let mut seen = HashSet::new();
+    let (mut seen, mut taken) = (HashSet::new(), HashSet::new());
     appends.iter().map(|append| &**append).enumerate().partition(|(_, append)| {
         let conditions = append.conditions();
-        conditions.len() <= 1 && conditions.into_iter().all(|condition| seen.insert(condition))
+        append.resources().all(|resource| taken.insert(resource))
+            && conditions.len() <= 1
+            && conditions.into_iter().all(|condition| seen.insert(condition))
     })
 }
 
@@ -168,6 +182,9 @@ async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {
 pub fn classify(error: sqlx::Error) -> AppendError {
     if let sqlx::Error::Database(database) = &error {
         let code = database.code();
+        if code.as_deref() == Some("23P01") && database.constraint() == Some("appointment_slots_free") {
+            return AppendError::Occupied;
+        }
         let version_taken = code.as_deref() == Some("23505") && database.constraint() == Some("events_pkey");
         if version_taken || matches!(code.as_deref(), Some("40001" | "40P01")) {
             return AppendError::Conflict;

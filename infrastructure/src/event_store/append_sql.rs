@@ -1,6 +1,7 @@
 //! The one statement of an append, for any number of commands.
 
 mod part;
+mod slots;
 
 use application::commands::Conclude;
 use application::effects::Effect;
@@ -14,6 +15,7 @@ use sqlx::{Arguments, PgExecutor, Row};
 use uuid::Uuid;
 
 use crate::event_store::append::{Append, AppendError, AppendResult};
+use crate::event_store::append_sql::slots::{Left, Slots};
 use crate::outbox::queue_log;
 
 /// How long a message may wait to be sent before it is dead: a day.
@@ -61,6 +63,8 @@ struct Columns {
     about: About,
     sends: Sends,
     later: Later,
+    slots: Slots,
+    left: Left,
     buried: Buried,
 }
 
@@ -253,7 +257,7 @@ impl Columns {
 
     /// The statement that writes them.
     fn statement(self) -> Result<Statement, sqlx::Error> {
-        let Self { once, held, events, mark, told, about, sends, later, buried } = self;
+        let Self { once, held, events, mark, told, about, sends, later, slots, left, buried } = self;
         let mut it = Statement { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new() };
         if !once.command.is_empty() {
             it.add(part::KEYS, |to| once.bind(to))?;
@@ -288,6 +292,12 @@ impl Columns {
         if !later.command.is_empty() {
             it.add(part::LATER, |to| later.bind(to))?;
         }
+        if !slots.command.is_empty() {
+            it.add(part::SLOTS, |to| slots.bind(to))?;
+        }
+        if !left.command.is_empty() {
+            it.add(part::LEFT, |to| left.bind(to))?;
+        }
         Ok(it)
     }
 
@@ -313,6 +323,10 @@ impl Columns {
                 self.later.work.push(json(work));
                 self.later.run_at.push(*run_at);
             }
+            Effect::TakeUp { resource, from, until } => {
+                self.slots.add(command, (tenant, append.stream.id), resource, (*from, *until));
+            }
+            Effect::LetGo => self.left.add(command, tenant, append.stream.id),
         }
     }
 }

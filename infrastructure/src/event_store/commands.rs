@@ -196,6 +196,7 @@ impl<E: std::error::Error> From<AppendError> for Attempt<E> {
         match error {
             AppendError::Conflict => Self::Again,
             AppendError::KeyTaken => Self::Over(CommandError::AlreadyDone),
+            AppendError::Occupied => Self::Over(CommandError::Occupied),
             AppendError::LeaseLost => Self::Over(CommandError::LeaseLost),
             AppendError::Unavailable(_) => Self::Over(CommandError::Unavailable),
             AppendError::Failed(source) => Self::Over(CommandError::Internal(Box::new(source))),

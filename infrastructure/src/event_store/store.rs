@@ -116,9 +116,10 @@ where
         self.appender.append(append).await.map_err(|error| match error {
             AppendError::Conflict => AggregateError::AggregateConflict,
             AppendError::Unavailable(source) => AggregateError::DatabaseConnectionError(source.into()),
-            other @ (AppendError::KeyTaken | AppendError::LeaseLost | AppendError::Failed(_)) => {
-                AggregateError::UnexpectedError(other.into())
-            }
+            other @ (AppendError::KeyTaken
+            | AppendError::Occupied
+            | AppendError::LeaseLost
+            | AppendError::Failed(_)) => AggregateError::UnexpectedError(other.into()),
         })?;
         let after = before + i64::try_from(events.len()).unwrap_or_default();
         if self.snapshot_every > 0 && after / self.snapshot_every > before / self.snapshot_every {

@@ -235,6 +235,7 @@ impl Outbox {
                     error @ (CommandError::Rule(ConversationError::NotFound)
                     | CommandError::ContactErased
                     | CommandError::AlreadyDone
+                    | CommandError::Occupied
                     | CommandError::Rule(_)
                     | CommandError::Internal(_)),
                 ) => {

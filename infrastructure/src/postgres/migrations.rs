@@ -49,6 +49,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128170000 "template_batches",
     20261128170100 "template_snapshots",
     20261128170200 "view_message_template",
+    20261128171000 "appointment_view",
+    20261128171100 "appointment_slots",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -10,9 +10,10 @@ use application::error::{AppError, AppResult};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
+use domain::appointment::Appointment;
 use domain::conversation::Conversation;
 use domain::lead::Lead;
-use domain::shared::ids::{ContactId, ConversationId, LeadId, StreamId, TenantId};
+use domain::shared::ids::{AppointmentId, ContactId, ConversationId, LeadId, StreamId, TenantId};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
@@ -81,6 +82,7 @@ impl PersonalData for PgPersonalData {
             match kind.as_str() {
                 Conversation::TYPE => drop(kept.conversations.insert(ConversationId(stream.id))),
                 Lead::TYPE => drop(kept.leads.insert(LeadId(stream.id))),
+                Appointment::TYPE => drop(kept.appointments.insert(AppointmentId(stream.id))),
                 _ => {}
             }
         }
@@ -108,7 +110,9 @@ impl PersonalData for PgPersonalData {
             actor: actor.to_owned(),
             action: "contact.erased",
             subject: contact.to_string(),
-            details: json!({ "conversations": kept.conversations.len(), "leads": kept.leads.len() }),
+            details: json!({
+                "conversations": kept.conversations.len(), "leads": kept.leads.len(), "appointments": kept.appointments.len(),
+            }),
         };
         transaction.commit(entry).await?;
         Ok(erased_at)
@@ -119,10 +123,12 @@ impl PersonalData for PgPersonalData {
             |ids: Vec<Uuid>| -> Vec<StreamId> { ids.into_iter().map(|id| StreamId::new(tenant, id)).collect() };
         let conversations = streams(kept.conversations.iter().map(|id| id.0).collect());
         let leads = streams(kept.leads.iter().map(|id| id.0).collect());
+        let appointments = streams(kept.appointments.iter().map(|id| id.0).collect());
         for projection in &self.projections {
             let theirs = match projection.aggregate() {
                 Conversation::TYPE => &conversations,
                 Lead::TYPE => &leads,
+                Appointment::TYPE => &appointments,
                 _ => continue,
             };
             projection.refold(&self.pool, theirs).await.map_err(app_error)?;
@@ -193,6 +199,7 @@ async fn remove(
 ) -> Result<(), sqlx::Error> {
     let lanes: Vec<Uuid> = kept.conversations.iter().map(|id| id.0).collect();
     let streams = lanes.iter().copied().chain(kept.leads.iter().map(|id| id.0));
+    let streams = streams.chain(kept.appointments.iter().map(|id| id.0));
     let streams: Vec<String> = streams.map(|id| StreamId::new(tenant, id).to_string()).collect();
     let phones: BTreeSet<String> = names.iter().map(|name| format!("+{name}")).collect();
     let phones: Vec<String> = phones.into_iter().collect();

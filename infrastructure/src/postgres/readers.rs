@@ -1,5 +1,6 @@
 //! Reads of the read models. Pages are cut by keyset: the sort value and the key of the last row.
 
+pub mod appointments;
 pub mod conversations;
 pub mod flows;
 pub mod leads;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use application::appointments::views::AppointmentView;
 use application::conversations::message_view::MessageView;
 use application::conversations::views::ConversationView;
 use application::flows::views::{FlowVersionView, FlowView};
@@ -18,7 +19,7 @@ use tests::templates::hebrew_with;
 use uuid::Uuid;
 
 /// Every read model's table, which is its projection's name.
-pub const TABLES: [&str; 7] = [
+pub const TABLES: [&str; 8] = [
     "flow_view",
     "flow_version_view",
     "conversation_view",
@@ -26,6 +27,7 @@ pub const TABLES: [&str; 7] = [
     "lead_view",
     "template_view",
     "template_group_view",
+    "appointment_view",
 ];
 
 /// Every projection with batches of this size.
@@ -38,6 +40,7 @@ pub fn projections(pool: &sqlx::PgPool, batch: i64) -> Vec<Arc<dyn Projection>> 
         Arc::new(DocumentProjection::<LeadView>::with_batch(tests::keys(pool), batch)),
         Arc::new(DocumentProjection::<TemplateDocument>::with_batch(tests::keys(pool), batch)),
         Arc::new(DocumentProjection::<GroupDocument>::with_batch(tests::keys(pool), batch)),
+        Arc::new(DocumentProjection::<AppointmentView>::with_batch(tests::keys(pool), batch)),
     ]
 }
 
@@ -60,6 +63,11 @@ pub async fn lived() -> TestDatabase {
             .await
             .ok();
         account.put(&format!("/api/leads/%2B{phone}"), &json!({ "status": "won" })).await.ok();
+        let booking = json!({ "serviceName": "Cut", "start": format!("2031-03-04T1{n}:00:00Z"), "durationMinutes": 60,
+                              "timezone": "UTC", "resourceId": "chair", "customerName": "Dana", "phone": format!("+{phone}") });
+        let id = account.post("/api/calendar/appointments", &booking).await.ok()["id"].clone();
+        let action = ["confirm", "cancel", "complete"][n % 3];
+        account.put("/api/calendar/appointments", &json!({ "id": id, "action": action })).await.ok();
     }
     account.submits(&hebrew_with("told", json!({ "targetGroupName": "Bookings" }))).await;
     app.meta_decides("told", &json!({ "event": "APPROVED" })).await;

@@ -14,6 +14,7 @@ const NOBODYS_PHONE: &str = "+972509999999";
 pub struct Things {
     flow: String,
     conversation: String,
+    appointment: String,
     contact: String,
     user: String,
     employee: String,
@@ -39,6 +40,10 @@ impl Things {
         let row = owner.conversation_with(PHONE).await;
         let (conversation, contact) = (row["id"].as_str().expect("an id"), row["contactId"].as_str().expect("an id"));
         let (conversation, contact) = (conversation.to_owned(), contact.to_owned());
+        let appointment = json!({ "serviceName": "Cut", "start": "2031-03-04T10:00:00Z", "durationMinutes": 30,
+                                  "timezone": "UTC", "resourceId": "chair", "customerName": "Their customer", "phone": PHONE });
+        let appointment = owner.post("/api/calendar/appointments", &appointment).await.ok()["id"].clone();
+        let appointment = appointment.as_str().expect("an id").to_owned();
         let employee = app.employee(owner, "theirs", &["inbox"]).await.id;
         let task = json!({ "title": "Their task", "assigneeId": employee, "conversationId": conversation });
         let task = owner.post("/api/tasks", &task).await.ok()["id"].as_str().expect("an id").to_owned();
@@ -46,7 +51,7 @@ impl Things {
         let session = sessions[0]["id"].as_str().expect("an id").to_owned();
         let template = owner.submits(&tests::templates::hebrew(TEMPLATE)).await;
         let template = template["id"].as_str().expect("an id").to_owned();
-        Self { flow, conversation, contact, user: owner.id.clone(), employee, task, session, template }
+        Self { flow, conversation, appointment, contact, user: owner.id.clone(), employee, task, session, template }
     }
 
     /// A path of the document with B's id in it, and with one that names nothing.
@@ -59,6 +64,7 @@ impl Things {
             "/api/flows/" | "/api/webhook/flow/" => (self.flow.as_str(), nobodys.as_str()),
             "/api/conversations/" => (self.conversation.as_str(), nobodys.as_str()),
             "/api/audit/conversation/" => (self.conversation.as_str(), nobodys.as_str()),
+            "/api/calendar/appointments/" => (self.appointment.as_str(), nobodys.as_str()),
             "/api/templates/" if rest.is_empty() => (TEMPLATE, "nobodys_template"),
             "/api/templates/" => (self.template.as_str(), nobodys.as_str()),
             "/api/contacts/" => (self.contact.as_str(), nobodys.as_str()),
@@ -90,13 +96,15 @@ fn body_of(operation: &str) -> Option<Value> {
         "publishFlowVersion" | "deleteFlow" | "eraseContact" | "deleteEmployee" | "deleteTask" | "deleteTemplate"
         | "endSession" => None,
         reading => {
-            let histories = ["listStreamEvents", "getConversationHistory", "getTemplateHistory"];
+            let histories =
+                ["listStreamEvents", "getConversationHistory", "getTemplateHistory", "getAppointmentHistory"];
             let known = [
                 "getEmployee",
                 "getTask",
                 "getFlow",
                 "listFlowVersions",
                 "getConversation",
+                "getAppointment",
                 "getUser",
                 "getLead",
                 "getTemplate",
@@ -126,6 +134,8 @@ async fn kept(app: &TestApp) -> Vec<String> {
         "lead_view",
         "template_view",
         "template_group_view",
+        "appointment_view",
+        "appointment_slots",
         "outbox",
         "contact_identifiers",
         "queue_log",
@@ -207,6 +217,7 @@ async fn other_accounts_things_are_not_there() {
         "flows",
         "conversations",
         "leads",
+        "calendar/appointments",
         "settings/whatsapp",
         "audit/events",
         "employees",

@@ -32,6 +32,18 @@ async fn lived() -> (TestApp, SignedIn, Vec<String>) {
         app.customer_does(PHONE, &json!({ "phoneNumberId": tests::app::LINE, "text": text, "name": "Noa" })).await;
         app.wait_for_answers(PHONE, n + 1).await;
     }
+    let appointment = json!({ "serviceName": "Cut", "start": "2031-03-04T10:00:00Z", "durationMinutes": 30, "timezone": "UTC",
+                              "resourceId": "chair", "customerName": "Noa", "phone": PHONE, "notes": "by the window" });
+    let appointment = dana.post("/api/calendar/appointments", &appointment).await.ok()["id"].clone();
+    for change in [
+        json!({ "action": "confirm" }),
+        json!({ "action": "reschedule", "start": "2031-03-05T10:00:00Z" }),
+        json!({ "action": "cancel", "reason": "rain" }),
+    ] {
+        let mut change = change;
+        change["id"] = appointment.clone();
+        dana.put("/api/calendar/appointments", &change).await.ok();
+    }
     let row = dana.conversation_with(PHONE).await;
     let path = format!("/api/conversations/{}", row["id"].as_str().expect("an id"));
     for action in ["claim", "release", "close", "reopen"] {
@@ -56,7 +68,10 @@ async fn lived() -> (TestApp, SignedIn, Vec<String>) {
     let app = TestApp::on(database, api, RateLimits::lifted()).await;
     let dana = app.sign_in("dana", "correct horse").await;
     let template = "/api/templates/ours".to_owned();
-    (app, dana, vec![path, lead, format!("/api/flows/{flow}"), format!("/api/flows/{gone}"), template])
+    let appointment = format!("/api/calendar/appointments/{}", appointment.as_str().expect("an id"));
+    let flows = [flow, gone].map(|flow| format!("/api/flows/{flow}"));
+    let [flow, gone] = flows;
+    (app, dana, vec![path, lead, flow, gone, template, appointment])
 }
 
 fn asking() -> Value {

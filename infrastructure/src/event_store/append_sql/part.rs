@@ -104,6 +104,30 @@ pub(super) const LATER: &str = "later as (
        set work = excluded.work, run_at = excluded.run_at, attempts = 0, locked_until = null, lock_token = null, dead = false
 )";
 
+/// An appointment has one slot: what it takes up now is in place of what it took up before. Another one's fails the
+/// statement. Whoever takes the same resource up waits for a lock first: two that insert what excludes each other would
+/// wait for each other, until the database notices.
+pub(super) const SLOTS: &str = "slots as (
+    insert into appointment_slots (tenant_id, appointment_id, resource, taken_from, free_from, span)
+    select s.tenant, s.appointment, s.resource, s.taken_from, s.free_from, numrange(s.first::numeric, s.until::numeric)
+      from (select * from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::timestamptz[], {6}::timestamptz[],
+                                 {7}::text[], {8}::text[])
+                       as u(command, tenant, appointment, resource, taken_from, free_from, first, until)
+             {unless_refused} order by first) as s
+           cross join lateral (
+               select pg_advisory_xact_lock(hashtextextended('slot/' || s.tenant || '/' || s.resource, 0))) as in_turn
+    on conflict (tenant_id, appointment_id) do update
+       set resource = excluded.resource, taken_from = excluded.taken_from, free_from = excluded.free_from,
+           span = excluded.span
+)";
+
+pub(super) const LEFT: &str = "gone as (
+    delete from appointment_slots a
+     using (select * from unnest({1}::int[], {2}::uuid[], {3}::uuid[]) as u(command, tenant, appointment)
+             {unless_refused}) as g
+     where a.tenant_id = g.tenant and a.appointment_id = g.appointment
+)";
+
 pub(super) const APPENDED: &str =
     "select aggregate_id, aggregate_type, log_epoch, transaction_id::text, global_position,
        null::int as command, null::text as reason from appended";
