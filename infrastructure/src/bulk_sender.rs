@@ -27,8 +27,9 @@ const IDLE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(500);
 /// Messages handed over ahead of the line, at least and at most.
 const AHEAD: (i64, i64) = (40, 1_000);
-/// Recipients claimed at a time.
-const CLAIM_MAX: i64 = 250;
+/// Recipients claimed at a time, at least and at most; an eighth of a second of the line, so that replies, whose
+/// appends share the writer, never wait behind many.
+const CLAIM: (i64, i64) = (20, 250);
 /// Messages handed over at once: they share statements and commits.
 const AT_ONCE: usize = 128;
 
@@ -88,14 +89,14 @@ impl BulkSender {
         let line = self.directory.find(&bulk.line).await?.filter(|line| line.tenant == bulk.tenant);
         let Some(line) = line else { return self.give_up(bulk).await };
         let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
-        let ahead = (i64::from(open.messages_per_second) / 2).clamp(AHEAD.0, AHEAD.1);
-        let room = ahead - claims::waiting(&self.pool, &bulk.line, ahead).await?;
+        let rate = i64::from(open.messages_per_second);
+        let (ahead, many) = ((rate / 2).clamp(AHEAD.0, AHEAD.1), (rate / 8).clamp(CLAIM.0, CLAIM.1));
         // Not one by one as the line takes them: what goes together shares its commits.
-        if room < ahead / 4 {
+        if ahead - claims::on_their_way(&self.pool, &bulk.line, ahead).await? < many {
             return Ok(0);
         }
         let token = Uuid::new_v4();
-        let claimed = claims::claim(&self.pool, bulk.id, token, room.min(CLAIM_MAX)).await?;
+        let claimed = claims::claim(&self.pool, bulk.id, token, many).await?;
         if claimed.is_empty() {
             return Ok(0);
         }
@@ -153,7 +154,7 @@ impl BulkSender {
     /// The line is not the account's any more.
     async fn give_up(&self, bulk: &UnderWay) -> AppResult<usize> {
         let token = Uuid::new_v4();
-        let claimed = claims::claim(&self.pool, bulk.id, token, CLAIM_MAX).await?;
+        let claimed = claims::claim(&self.pool, bulk.id, token, CLAIM.1).await?;
         let words = "the account has no such line any more";
         let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
         let outcomes: Vec<_> = claimed.into_iter().map(each).collect();

@@ -131,6 +131,14 @@ impl Limits {
         }
     }
 
+    /// A message that was taken does not leave after all: somebody else takes its place.
+    pub fn give_up(&self, line: &str, is_broadcast: bool) {
+        self.give_back(line, is_broadcast);
+        if let Some(bucket) = self.lines().get_mut(line) {
+            bucket.tokens += 1.0;
+        }
+    }
+
     /// The channel asked to slow a line down.
     pub fn block(&self, line: &str, pause: Duration) {
         if let Some(bucket) = self.lines().get_mut(line) {
@@ -182,6 +190,10 @@ mod tests {
         assert!((89..=92).contains(&taken), "{taken}");
         assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
         assert!(limits.take("1", 100, None, false).is_ok(), "a reply does not wait");
+        let taken = std::iter::from_fn(|| limits.take("1", 100, None, false).ok()).count();
+        assert!(taken < 20 && limits.take("1", 100, None, false).is_err(), "{taken}");
+        limits.give_up("1", false);
+        assert!(limits.take("1", 100, None, false).is_ok(), "what did not leave took nothing");
         assert!(limits.take("one", 1, None, true).is_ok(), "a slow line takes broadcasts too");
     }
 

@@ -155,7 +155,7 @@ impl Outbox {
         }
         if !self.departures.leave(&message).await {
             // Somebody else has it by now, or the database cannot be reached: nothing left.
-            return self.limits.give_back(&message.bucket, message.is_broadcast);
+            return self.limits.give_up(&message.bucket, message.is_broadcast);
         }
         let known = Try { conversation: message.lane, message: message.message_id, retry: message.retry }.correlation();
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
