@@ -235,7 +235,6 @@ async fn measure(told: bool) -> anyhow::Result<()> {
     api.bulk(2, 2_000).await?;
     let times = sent(&seen, from, 2_000).await;
     println!("| line of 80 a second | {:.1} a second |", rate(times.get(500..).unwrap_or_default()));
-    eprintln!("{:?}", times.chunks(100).map(|it| it[0].duration_since(times[0]).as_millis()).collect::<Vec<_>>());
     api.line(300).await?;
     let idle_again = reply_p95(&http, &seen, "idle again", 40).await;
     let from = seen.broadcasts.lock().unwrap().len();

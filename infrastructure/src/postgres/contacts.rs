@@ -204,25 +204,18 @@ fn identifiers(address: &Address) -> Vec<Identifier> {
 
 /// The columns of `wanted`, a row an identifier.
 fn arguments(wanted: &[Wanted]) -> Result<PgArguments, sqlx::Error> {
-    let mut columns: (Vec<i32>, Vec<Uuid>, Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
-    for (a, wanted) in (0..).zip(wanted) {
-        for (kind, value) in &wanted.identifiers {
-            columns.0.push(a);
-            columns.1.push(wanted.tenant.0);
-            columns.2.push(wanted.channel.as_str());
-            columns.3.push(kind);
-            columns.4.push(value);
-            columns.5.push(&wanted.new);
-        }
-    }
+    let rows: Vec<(i32, &Wanted, &Identifier)> = (0..)
+        .zip(wanted)
+        .flat_map(|(a, it)| it.identifiers.iter().map(move |identifier| (a, it, identifier)))
+        .collect();
     let mut arguments = PgArguments::default();
-    let add = || {
-        arguments.add(columns.0)?;
-        arguments.add(columns.1)?;
-        arguments.add(columns.2)?;
-        arguments.add(columns.3)?;
-        arguments.add(columns.4)?;
-        arguments.add(columns.5)
+    let mut add = || {
+        arguments.add(rows.iter().map(|(a, ..)| *a).collect::<Vec<i32>>())?;
+        arguments.add(rows.iter().map(|(_, it, _)| it.tenant.0).collect::<Vec<Uuid>>())?;
+        arguments.add(rows.iter().map(|(_, it, _)| it.channel.as_str()).collect::<Vec<&str>>())?;
+        arguments.add(rows.iter().map(|(.., identifier)| identifier.0).collect::<Vec<&str>>())?;
+        arguments.add(rows.iter().map(|(.., identifier)| identifier.1.as_str()).collect::<Vec<&str>>())?;
+        arguments.add(rows.iter().map(|(_, it, _)| it.new.as_str()).collect::<Vec<&str>>())
     };
     add().map_err(sqlx::Error::Encode)?;
     Ok(arguments)
