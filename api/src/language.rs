@@ -1,5 +1,5 @@
-//! What errors and the problems in them say to people, by language and code. Codes never change; English keeps the words of the place the error
-//! comes from, which know more than a table can.
+//! What errors and the problems in them say to people, by language and code. Codes never change; English keeps the
+//! words of the place the error comes from, which know more than a table can.
 
 mod ar;
 mod he;

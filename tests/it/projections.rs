@@ -8,3 +8,4 @@ mod pages;
 mod rebuilds;
 mod refolds;
 mod stops;
+mod together;

@@ -15,6 +15,7 @@ use application::conversations::outbound_status::OutboundStatuses;
 use application::conversations::ports::{LineDirectory, Pause};
 use application::conversations::runs::RunDecisions;
 use application::conversations::triggers::Triggers;
+use application::effects::Reacts;
 use application::flows::Flows;
 use application::flows::ports::{FlowLibrary, FlowReader};
 use application::flows::what_if::WhatIf;
@@ -165,6 +166,26 @@ impl Pause for Sleep {
     }
 }
 
+/// What commands of every kind append to.
+struct Log {
+    pool: PgPool,
+    keys: Arc<KeyRing>,
+    appender: Appender,
+    pokes: Arc<Pokes>,
+}
+
+impl Log {
+    fn commands<A: Reacts + Clone + 'static>(&self) -> Arc<dyn Commands<A>>
+    where
+        A::Command: Clone + Send + Sync,
+        A::Event: Send + Sync,
+        A::Error: Send,
+    {
+        let (keys, pokes) = (Arc::clone(&self.keys), Arc::clone(&self.pokes));
+        Arc::new(PgCommands::new(self.pool.clone(), keys, self.appender.clone(), pokes))
+    }
+}
+
 /// Builds everything on these grounds. Long on purpose: one list, in the order things depend on each other.
 pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters {
     let Grounds { pool, clock, ids, key, secrets, node, mailer } = grounds;
@@ -174,18 +195,10 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let appender = Appender::start(pool.clone());
     let sealer = Arc::new(Sealer::new(pool.clone(), secrets.clone(), &config.data_dir));
     let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
-    let flow_commands: Arc<dyn Commands<Flow>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
-    let lead_commands: Arc<dyn Commands<Lead>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
-    let template_commands: Arc<dyn Commands<Template>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
-    let group_commands: Arc<dyn Commands<TemplateGroup>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
-    let appointment_commands: Arc<dyn Commands<Appointment>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender.clone(), Arc::clone(&pokes)));
-    let conversation_commands: Arc<dyn Commands<Conversation>> =
-        Arc::new(PgCommands::new(pool.clone(), Arc::clone(&keys), appender, Arc::clone(&pokes)));
+    let log = Log { pool: pool.clone(), keys: Arc::clone(&keys), appender, pokes: Arc::clone(&pokes) };
+    let (flow_commands, lead_commands) = (log.commands::<Flow>(), log.commands::<Lead>());
+    let (template_commands, group_commands) = (log.commands::<Template>(), log.commands::<TemplateGroup>());
+    let (appointment_commands, conversation_commands) = (log.commands::<Appointment>(), log.commands::<Conversation>());
     let catch_up = Arc::new(PgCatchUp { pool: pool.clone(), checkpoints: Arc::clone(&checkpoints) });
     let lines = Arc::new(PgLines::new(pool.clone(), secrets.clone()));
     let directory: Arc<dyn LineDirectory> = lines.clone();

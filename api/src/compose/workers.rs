@@ -17,9 +17,9 @@ use infrastructure::bulk_sender::BulkSender;
 use infrastructure::channels::whatsapp::send::WhatsApp;
 use infrastructure::event_store::claims::PgClaims;
 use infrastructure::event_store::keys::KeyRing;
+use infrastructure::event_store::live::LiveProjections;
 use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
-use infrastructure::event_store::turns::Turns;
 use infrastructure::event_store::waiter;
 use infrastructure::http_client;
 use infrastructure::inbound::processor::Processor;
@@ -85,9 +85,9 @@ pub async fn start(
     if roles.projector {
         tasks.spawn(Arc::clone(&adapters.sealer).run(stop.clone()));
         tasks.spawn(Rebuilder::new(grounds.pool.clone(), projections.clone()).run(stop.clone()));
-        let turns = Turns { projections, keys: Arc::clone(&adapters.keys), pool: grounds.pool.clone() };
+        let live = LiveProjections { projections, keys: Arc::clone(&adapters.keys), pool: grounds.pool.clone() };
         let (pokes, checkpoints) = (Arc::clone(&adapters.pokes), Arc::clone(&adapters.checkpoints));
-        tasks.spawn(waiter::run(turns, pokes, checkpoints, stop.clone()));
+        tasks.spawn(waiter::run(live, pokes, checkpoints, stop.clone()));
     }
     if roles.worker {
         tasks.spawn(retention::run(grounds.pool.clone(), stop.clone()));

@@ -1,4 +1,5 @@
-//! Claims of people who are there no more, or may not sign in. Their conversations are free again: others take them, and flows answer.
+//! Claims of people who are there no more, or may not sign in. Their conversations are free again: others take them,
+//! and flows answer.
 
 use std::sync::Arc;
 

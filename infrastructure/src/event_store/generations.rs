@@ -4,8 +4,6 @@ use application::log::Position;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use crate::event_store::projector::Turn;
-
 /// Moves a rate toward what just happened; the longer ago the last time, the less the past counts.
 pub const SMOOTHED: &str = "rate * exp(-extract(epoch from clock_timestamp() - updated_at) / 10)
     + $EVENTS / greatest(extract(epoch from clock_timestamp() - updated_at), 0.001)
@@ -83,8 +81,10 @@ pub fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
     })
 }
 
-const CHECKPOINT: &str = "select name, generation, role, log_epoch, transaction_id::text as transaction_text, position
-    from projections where name = $1 and (generation = $2 or ($2 is null and role = 'live'))";
+const CHECKPOINTS: &str =
+    "select name, generation, role, log_epoch, transaction_id::text as transaction_text, position from projections";
+/// Of a checkpoint whose projection may take a turn: it runs, and is past its slices.
+const MAY_TURN: &str = "status = 'running' and phase is distinct from 'slices'";
 
 fn held(row: &PgRow) -> Result<Held, sqlx::Error> {
     Ok(Held {
@@ -100,8 +100,7 @@ fn held(row: &PgRow) -> Result<Held, sqlx::Error> {
 /// # Errors
 /// The database.
 pub async fn lock(connection: &mut PgConnection, name: &str, which: Which) -> Result<Option<Held>, sqlx::Error> {
-    let runs = "status = 'running' and phase is distinct from 'slices'";
-    take(connection, name, which, &format!("and {runs} for update skip locked")).await
+    take(connection, name, which, &format!("and {MAY_TURN} for update skip locked")).await
 }
 
 /// Takes a checkpoint whatever its state, after whoever has it.
@@ -117,7 +116,8 @@ async fn take(connection: &mut PgConnection, name: &str, which: Which, how: &str
         Which::Live => None,
         Which::Numbered(generation) => Some(generation),
     };
-    let statement = format!("{CHECKPOINT} {how}");
+    let statement =
+        format!("{CHECKPOINTS} where name = $1 and (generation = $2 or ($2 is null and role = 'live')) {how}");
     let row = sqlx::query(&statement).bind(name).bind(generation).fetch_optional(connection).await?;
     row.as_ref().map(held).transpose()
 }
@@ -127,10 +127,9 @@ async fn take(connection: &mut PgConnection, name: &str, which: Which, how: &str
 /// # Errors
 /// The database.
 pub async fn lock_live(connection: &mut PgConnection, names: &[&str]) -> Result<Vec<Held>, sqlx::Error> {
-    let statement = "select name, generation, role, log_epoch, transaction_id::text as transaction_text, position
-        from projections where name = any($1) and role = 'live' and status = 'running' and phase is distinct from 'slices'
-       order by name for update skip locked";
-    sqlx::query(statement).bind(names).fetch_all(connection).await?.iter().map(held).collect()
+    let these = "name = any($1) and role = 'live'";
+    let statement = format!("{CHECKPOINTS} where {these} and {MAY_TURN} order by name for update skip locked");
+    sqlx::query(&statement).bind(names).fetch_all(connection).await?.iter().map(held).collect()
 }
 
 /// Where a checkpoint goes.
@@ -144,15 +143,6 @@ pub struct Step {
     pub events: i64,
     /// What halts it.
     pub error: Option<String>,
-}
-
-impl Step {
-    /// The turn it was, of a stretch of so many events.
-    pub fn turn(self, read: usize) -> Turn {
-        let Some(error) = self.error else { return Turn::Advanced { events: read, position: self.to } };
-        tracing::error!(projection = self.held.name, generation = self.held.generation, error, "A projection halted");
-        Turn::NotOurs
-    }
 }
 
 /// Moves checkpoints this transaction holds.

@@ -41,6 +41,15 @@ pub enum Turn {
     NotOurs,
 }
 
+impl Step {
+    /// The turn it was, of a stretch of so many events.
+    pub fn turn(self, read: usize) -> Turn {
+        let Some(error) = self.error else { return Turn::Advanced { events: read, position: self.to } };
+        tracing::error!(projection = self.held.name, generation = self.held.generation, error, "A projection halted");
+        Turn::NotOurs
+    }
+}
+
 /// A stretch of the log, opened.
 pub struct Stretch {
     /// Its events.

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_store::commands::Pokes;
 use crate::event_store::generations;
+use crate::event_store::live::{LiveProjections, Taken};
 use crate::event_store::projector::{BATCH_MAX, Turn};
-use crate::event_store::turns::{Taken, Turns};
 
 /// How long a caller waits for the read models at most.
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -57,13 +57,13 @@ impl Checkpoints {
 }
 
 /// Runs projections until `stop`.
-pub async fn run(turns: Turns, pokes: Arc<Pokes>, checkpoints: Arc<Checkpoints>, stop: CancellationToken) {
+pub async fn run(live: LiveProjections, pokes: Arc<Pokes>, checkpoints: Arc<Checkpoints>, stop: CancellationToken) {
     let mut grown = pokes.log.subscribe();
     let mut looks = 0;
     while !stop.is_cancelled() {
         grown.mark_unchanged();
         let (mut rest, mut pause) = (Duration::ZERO, Duration::from_secs(1));
-        match turns.turn().await {
+        match live.turn().await {
             Ok(taken) => {
                 let most = note(&taken, &checkpoints);
                 if most as i64 >= BATCH_MAX {

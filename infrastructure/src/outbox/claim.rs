@@ -44,8 +44,9 @@ pub struct Claimed {
     pub expired: bool,
 }
 
-/// Claims up to `limit` messages (nobody waits for the commit: without its claim no message leaves), none of the lines in `except`, and no broadcasts of those in `broadcasts_except`. A lane gives its head only, and nothing while
-/// its head is in flight, in doubt or waits for a retry.
+/// Claims up to `limit` messages, none of the lines in `except`, and no broadcasts of those in `broadcasts_except`. A lane
+/// gives its head only, and nothing while its head is in flight, in doubt or waits for a retry. Nobody waits for the
+/// commit: without its claim no message leaves.
 ///
 /// # Errors
 /// The database.

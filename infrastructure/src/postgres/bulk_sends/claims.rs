@@ -68,7 +68,8 @@ pub async fn on_their_way(pool: &PgPool, line: &str, most: i64) -> AppResult<i64
     sqlx::query_scalar(sql).bind(line).bind(most).fetch_one(pool).await.map_err(app_error)
 }
 
-/// Claims recipients (nobody waits for the commit: one that is lost is claimed again, and takes effect once), as long as their bulk send runs; those whose lease ran out come again.
+/// Claims recipients, as long as their bulk send runs; those whose lease ran out come again. Nobody waits for the commit:
+/// one that is lost is claimed again, and takes effect once.
 ///
 /// # Errors
 /// The database.

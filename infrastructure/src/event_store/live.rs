@@ -1,21 +1,21 @@
-//! Turns of live projections: those that stand at the same place, as they nearly always do, read the log once and
-//! commit together.
+//! Live projections take their turns together: those that stand at the same place, as they nearly always do, read the
+//! log once and commit together.
 
 use std::sync::Arc;
 
 use application::log::Position;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::append::is_unavailable;
 use crate::event_store::generations::{self, Held};
 use crate::event_store::keys::KeyRing;
 use crate::event_store::projector::{BATCH_MAX, Projection, Stretch, Turn, UNHURRIED};
 
-/// The live generations of projections, and what opens their events.
-pub struct Turns {
+/// The live generations of projections.
+pub struct LiveProjections {
     /// The projections.
     pub projections: Vec<Arc<dyn Projection>>,
-    /// The keys.
+    /// What opens their events.
     pub keys: Arc<KeyRing>,
     /// The database.
     pub pool: PgPool,
@@ -24,7 +24,7 @@ pub struct Turns {
 /// What a turn came to, by projection; those that somebody else runs, or that are halted, are not in it.
 pub type Taken = Vec<(&'static str, Turn)>;
 
-impl Turns {
+impl LiveProjections {
     /// One turn of all. When it fails for one of them, each takes its own: whoever spoils it does so for itself.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Turns {
 
     async fn stretch(
         &self,
-        connection: &mut sqlx::PgConnection,
+        connection: &mut PgConnection,
         after: Position,
         of: &[(&dyn Projection, Held)],
     ) -> Result<Stretch, sqlx::Error> {
