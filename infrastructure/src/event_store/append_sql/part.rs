@@ -1,7 +1,7 @@
 //! The parts of an append's statement. A part whose columns are empty is left out: most commands need two or
 //! three, and what is not there costs nothing. `refused` holds the commands whose key is known or whose lease is
-//! lost: nothing else of them is written. What changes rows of the outbox tells its log in the same breath. The final select reads `appended` first, so that the insert into
-//! `events` is the statement's first write.
+//! lost: nothing else of them is written. What changes rows of the outbox tells its log in the same breath. The final
+//! select reads `appended` first, so that the insert into `events` is the statement's first write.
 
 pub(super) const KEYS: &str =
     "keys as (select * from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::text[], {5}::text[])
