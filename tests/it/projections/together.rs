@@ -49,7 +49,9 @@ async fn one_that_cannot_write_holds_up_none_of_the_others() {
     let pool = &database.pool;
     let before = dump(pool).await;
     forget(pool).await;
-    let run = async |sql: &str| drop(sqlx::query(sql).execute(pool).await.expect("a statement"));
+    let run = async |sql: &str| {
+        sqlx::query(sql).execute(pool).await.expect("a statement");
+    };
     run("alter table message_view add constraint shut check (false)").await;
     drained(&live(pool), Some("message_view")).await;
     let others: Vec<_> = before.iter().filter(|row| row.0 != "message_view").cloned().collect();
