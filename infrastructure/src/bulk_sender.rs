@@ -1,6 +1,7 @@
-//! The bulk sender: hands the messages of running bulk sends over to the outbox, no further ahead than a line sends in
-//! half a second, so that a cancelled one stops and a paused template is noticed.
+//! The bulk sender: hands the messages of running bulk sends over as their line takes them, so that they go straight out,
+//! and never further ahead than it sends in half a second, so that a cancelled one stops and a paused template is noticed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,25 +14,35 @@ use application::templates::choose::Occasion;
 use domain::conversation::command::PublishedFlow;
 use domain::conversation::template_choice::TemplateWanted;
 use domain::flow::graph::NodeId;
+use domain::shared::ids::BulkSendId;
 use domain::shared::phone::Phone;
 use futures::stream::{self, StreamExt};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::outbox::limits::Limits;
 use crate::postgres::bulk_sends::claims::{self, Claimed, UnderWay};
 
 /// How often running bulk sends are looked at while nothing can be handed over.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(50);
+/// How often those are forgotten that nobody prepares any more.
+const TIDY: Duration = Duration::from_secs(60);
 /// How often they are looked for while there are none.
 const LOOK: Duration = Duration::from_millis(500);
 /// Messages handed over ahead of the line, at least and at most.
 const AHEAD: (i64, i64) = (40, 1_000);
 /// Recipients claimed at a time, at least and at most; an eighth of a second of the line, so that replies, whose
 /// appends share the writer, never wait behind many.
-const CLAIM: (i64, i64) = (20, 250);
+const CLAIM: (i64, i64) = (5, 250);
 /// Messages handed over at once: they share statements and commits.
 const AT_ONCE: usize = 128;
+
+/// Before the first recipient.
+const NOBODY: i32 = -1;
+
+/// The last recipient that was claimed, by bulk send: what lies before need not be walked over again.
+type Reached = HashMap<BulkSendId, i32>;
 
 /// Hands bulk sends over.
 pub struct BulkSender {
@@ -43,20 +54,23 @@ pub struct BulkSender {
     pub directory: Arc<dyn LineDirectory>,
     /// The lines' rates.
     pub lines: Arc<dyn LineStore>,
+    /// What the lines take at the moment.
+    pub limits: Arc<Limits>,
 }
 
 impl BulkSender {
     /// Works until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut tidied: Option<Instant> = None;
+        let mut reached = Reached::new();
         while !stop.is_cancelled() {
-            if tidied.is_none_or(|at| at.elapsed() >= LOOK) {
-                if let Err(error) = claims::tidy(&self.pool).await {
-                    tracing::warn!(%error, "Bulk sends could not be completed");
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
+                if let Err(error) = claims::forget_unprepared(&self.pool).await {
+                    tracing::warn!(%error, "Bulk sends that nobody prepares could not be forgotten");
                 }
                 tidied = Some(Instant::now());
             }
-            let pause = match self.round().await {
+            let pause = match self.round(&mut reached).await {
                 Ok(None) => LOOK,
                 Ok(Some(0)) => IDLE,
                 Ok(Some(_)) => continue,
@@ -73,30 +87,51 @@ impl BulkSender {
     }
 
     /// A claim of each bulk send under way; how many recipients were done with. `None` when there is none under way.
-    async fn round(&self) -> AppResult<Option<usize>> {
+    async fn round(&self, reached: &mut Reached) -> AppResult<Option<usize>> {
         let under_way = claims::under_way(&self.pool).await?;
+        reached.retain(|id, _| under_way.iter().any(|bulk| bulk.id == *id));
         if under_way.is_empty() {
             return Ok(None);
         }
         let mut done = 0;
         for bulk in under_way {
-            done += self.advance(&bulk).await?;
+            done += self.advance(&bulk, reached.entry(bulk.id).or_insert(NOBODY)).await?;
         }
         Ok(Some(done))
     }
 
-    async fn advance(&self, bulk: &UnderWay) -> AppResult<usize> {
+    /// Claims recipients after those that were claimed before, and when there are none, from the first: whose lease ran
+    /// out. When nobody is left at all, the bulk send is complete.
+    async fn claim(&self, bulk: BulkSendId, token: Uuid, reached: &mut i32, many: i64) -> AppResult<Vec<Claimed>> {
+        let mut claimed = claims::claim(&self.pool, bulk, token, (*reached, many)).await?;
+        if claimed.is_empty() && *reached > NOBODY {
+            *reached = NOBODY;
+            claimed = claims::claim(&self.pool, bulk, token, (*reached, many)).await?;
+        }
+        match claimed.iter().map(|recipient| recipient.number).max() {
+            Some(last) => *reached = last,
+            None => claims::complete(&self.pool, bulk).await?,
+        }
+        Ok(claimed)
+    }
+
+    async fn advance(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<usize> {
         let line = self.directory.find(&bulk.line).await?.filter(|line| line.tenant == bulk.tenant);
-        let Some(line) = line else { return self.give_up(bulk).await };
+        let Some(line) = line else { return self.give_up(bulk, reached).await };
         let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
         let rate = i64::from(open.messages_per_second);
-        let (ahead, many) = ((rate / 2).clamp(AHEAD.0, AHEAD.1), (rate / 8).clamp(CLAIM.0, CLAIM.1));
+        let ahead = (rate / 2).clamp(AHEAD.0, AHEAD.1);
+        let (room, most) = self.limits.room_for_broadcasts(&bulk.line, open.messages_per_second);
         // Not one by one as the line takes them: what goes together shares its commits.
+        let many = (rate / 8).clamp(CLAIM.0, CLAIM.1).min(most);
+        if room < many {
+            return Ok(0);
+        }
         if ahead - claims::on_their_way(&self.pool, &bulk.line, ahead).await? < many {
             return Ok(0);
         }
         let token = Uuid::new_v4();
-        let claimed = claims::claim(&self.pool, bulk.id, token, many).await?;
+        let claimed = self.claim(bulk.id, token, reached, many).await?;
         if claimed.is_empty() {
             return Ok(0);
         }
@@ -152,9 +187,9 @@ impl BulkSender {
     }
 
     /// The line is not the account's any more.
-    async fn give_up(&self, bulk: &UnderWay) -> AppResult<usize> {
+    async fn give_up(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<usize> {
         let token = Uuid::new_v4();
-        let claimed = claims::claim(&self.pool, bulk.id, token, CLAIM.1).await?;
+        let claimed = self.claim(bulk.id, token, reached, CLAIM.1).await?;
         let words = "the account has no such line any more";
         let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
         let outcomes: Vec<_> = claimed.into_iter().map(each).collect();

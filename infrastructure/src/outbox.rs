@@ -3,6 +3,7 @@
 
 pub mod claim;
 pub mod departures;
+pub mod handoff;
 pub mod in_doubt;
 pub mod limits;
 pub mod outcome;

@@ -54,6 +54,7 @@ use infrastructure::event_store::waiter::{Checkpoints, PgCatchUp};
 use infrastructure::http_client;
 use infrastructure::inbound::intake::WhatsAppIntake;
 use infrastructure::inbound::journal::Journal;
+use infrastructure::outbox::handoff::Handoff;
 use infrastructure::postgres::Remembers;
 use infrastructure::postgres::api_clients::PgApiClients;
 use infrastructure::postgres::audit_entries::PgAuditEntries;
@@ -129,6 +130,8 @@ pub struct Adapters {
     pub app: App,
     /// Wakes workers.
     pub pokes: Arc<Pokes>,
+    /// From appends to the sender.
+    pub handoff: Arc<Handoff>,
     /// The keys of contacts.
     pub keys: Arc<KeyRing>,
     /// Where projections stand.
@@ -192,7 +195,8 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
     let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
     let (pokes, checkpoints, journal_grown) =
         (Arc::<Pokes>::default(), Arc::<Checkpoints>::default(), Arc::<Notify>::default());
-    let appender = Appender::start(pool.clone());
+    let handoff = Arc::<Handoff>::default();
+    let appender = Appender::handing_on(pool.clone(), Arc::clone(&handoff));
     let sealer = Arc::new(Sealer::new(pool.clone(), secrets.clone(), &config.data_dir));
     let keys = Arc::new(KeyRing::new(pool.clone(), secrets.clone()));
     let log = Log { pool: pool.clone(), keys: Arc::clone(&keys), appender, pokes: Arc::clone(&pokes) };
@@ -435,6 +439,7 @@ pub fn build(grounds: &Grounds, config: &Config, limits: RateLimits) -> Adapters
         app,
         keys,
         pokes,
+        handoff,
         checkpoints,
         journal_grown,
         inbound,

@@ -26,7 +26,6 @@ use infrastructure::inbound::processor::Processor;
 use infrastructure::jobs::Jobs;
 use infrastructure::nodes;
 use infrastructure::outbox::departures::Departures;
-use infrastructure::outbox::limits::Limits;
 use infrastructure::outbox::worker::Outbox;
 use infrastructure::post::SealedPost;
 use infrastructure::postgres::bulk_sends::opt_outs::PgOptOuts;
@@ -103,8 +102,7 @@ pub async fn start(
             stops: adapters.lines.clone(),
             directory: adapters.lines.clone(),
             decisions: Arc::clone(&adapters.decisions),
-            pokes: Arc::clone(&adapters.pokes),
-            limits: Limits::new(),
+            handoff: Arc::clone(&adapters.handoff),
             departures: Departures::start(grounds.pool.clone()),
         });
         tasks.spawn(outbox.run(stop.clone()));
@@ -113,6 +111,7 @@ pub async fn start(
             delivery: BulkDelivery { decisions: Arc::clone(&adapters.decisions), contacts: adapters.contacts.clone() },
             directory: adapters.lines.clone(),
             lines: adapters.lines.clone(),
+            limits: Arc::clone(&adapters.handoff.limits),
         });
         tasks.spawn(bulk_sender.run(stop.clone()));
         let jobs = Arc::new(Jobs {

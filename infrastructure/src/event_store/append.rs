@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use application::commands::{Conclude, Once};
-use application::effects::Effect;
+use application::effects::{Dispatch, Effect};
 use application::log::Position;
 use domain::shared::ids::{ContactId, StreamId, TenantId};
 use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::event_store::append_sql;
+use crate::outbox::handoff::{Handoff, Offer};
 use crate::together::Together;
 
 /// Commands that share one statement at most.
@@ -73,6 +74,14 @@ impl Append {
         keys.chain(lease).collect()
     }
 
+    /// The messages it sends, in their order.
+    fn messages(&self) -> impl Iterator<Item = &Dispatch> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Send(dispatch) => Some(&**dispatch),
+            Effect::TakeUp { .. } | Effect::Later { .. } | Effect::LetGo => None,
+        })
+    }
+
     /// The resources it takes up. Two appends that take the same one up may be in each other's way.
     fn resources(&self) -> impl Iterator<Item = (TenantId, &str)> {
         self.effects.iter().filter_map(|effect| match effect {
@@ -117,7 +126,12 @@ impl Appender {
     /// next batch grows: at 8 callers that was well ahead of 2, 3 and 6 writers, and on the whole path slightly; at 32
     /// callers 3 writers did better (single runs on a busy machine).
     pub fn start(pool: PgPool) -> Self {
-        Self(Together::start(BATCH_MAX, move |appends| write(pool.clone(), appends)))
+        Self::handing_on(pool, Arc::default())
+    }
+
+    /// The same, and messages that may leave at once go straight to this node's sender.
+    pub fn handing_on(pool: PgPool, handoff: Arc<Handoff>) -> Self {
+        Self(Together::start(BATCH_MAX, move |appends| write(pool.clone(), Arc::clone(&handoff), appends)))
     }
 
     /// Appends. When this returns `Ok`, it is durable.
@@ -130,17 +144,44 @@ impl Appender {
 }
 
 /// Writes a batch: what one statement can tell apart by one, the rest one by one.
-async fn write(pool: PgPool, appends: Vec<Arc<Append>>) -> Result<Vec<AppendResult>, sqlx::Error> {
+async fn write(
+    pool: PgPool,
+    handoff: Arc<Handoff>,
+    appends: Vec<Arc<Append>>,
+) -> Result<Vec<AppendResult>, sqlx::Error> {
     let (shared, alone) = told_apart(&appends);
-    let batch: Vec<&Append> = shared.iter().map(|(_, append)| *append).collect();
+    let offers: Vec<_> =
+        shared.iter().map(|(_, append)| append.messages().next().and_then(|it| handoff.offer(it))).collect();
+    let tokens = offers.iter().map(|offer| offer.as_ref().map(|offer| offer.token));
+    let batch: Vec<_> = shared.iter().map(|(_, append)| *append).zip(tokens).collect();
+    let written = append_sql::execute(&pool, &batch).await?;
     let mut results: Vec<AppendResult> = appends.iter().map(|_| Err(AppendError::Conflict)).collect();
-    for ((place, _), result) in shared.into_iter().zip(append_sql::execute(&pool, &batch).await?) {
-        results[place] = result;
+    for (((place, append), offer), written) in shared.into_iter().zip(offers).zip(written) {
+        results[place] = written.map(|written| {
+            hand_on(&handoff, append, offer.zip(written.claimed));
+            written.position
+        });
     }
     for (place, append) in alone {
         results[place] = write_alone(&pool, append).await;
+        if results[place].is_ok() {
+            hand_on(&handoff, append, None);
+        }
     }
     Ok(results)
+}
+
+/// Gives the sender the message it claimed; the others wait.
+fn hand_on(handoff: &Handoff, append: &Append, claimed: Option<(Offer, i64)>) {
+    let mut waiting = append.messages();
+    if let Some((offer, row)) = claimed
+        && let Some(first) = waiting.next()
+    {
+        offer.accept(row, append.stream.tenant, first);
+    }
+    if waiting.next().is_some() {
+        handoff.waits();
+    }
 }
 
 /// One statement tells commands apart that have one condition each and share none. The rest, which is rare,
@@ -161,21 +202,21 @@ type Placed<'a> = Vec<(usize, &'a Append)>;
 
 /// Writes one command whole, or nothing of it.
 async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {
-    let refused = || Err(AppendError::Conflict);
     let written = async {
         if append.conditions().len() <= 1 {
-            return Ok(append_sql::execute(pool, &[append]).await?.pop().unwrap_or_else(refused));
+            return Ok(append_sql::execute(pool, &[(append, None)]).await?.pop());
         }
         let mut transaction = pool.begin().await?;
-        let result = append_sql::execute(&mut *transaction, &[append]).await?.pop().unwrap_or_else(refused);
-        if result.is_ok() {
+        let result = append_sql::execute(&mut *transaction, &[(append, None)]).await?.pop();
+        if matches!(result, Some(Ok(_))) {
             transaction.commit().await?;
         } else {
             transaction.rollback().await?;
         }
         Ok(result)
     };
-    written.await.unwrap_or_else(|error| Err(classify(error)))
+    let written = written.await.unwrap_or_else(|error| Some(Err(classify(error))));
+    written.unwrap_or(Err(AppendError::Conflict)).map(|written| written.position)
 }
 
 /// Tells a conflict of versions from every other failure, by the constraint's name.

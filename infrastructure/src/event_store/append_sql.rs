@@ -3,6 +3,8 @@
 mod part;
 mod slots;
 
+use std::collections::HashMap;
+
 use application::commands::Conclude;
 use application::effects::Effect;
 use application::log::Position;
@@ -10,12 +12,13 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::error::BoxDynError;
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, PgExecutor, Row};
 use uuid::Uuid;
 
-use crate::event_store::append::{Append, AppendError, AppendResult};
+use crate::event_store::append::{Append, AppendError};
 use crate::event_store::append_sql::slots::{Left, Slots};
+use crate::outbox::claim::LEASE_SEC;
 use crate::outbox::queue_log;
 
 /// How long a message may wait to be sent before it is dead: a day.
@@ -26,6 +29,7 @@ struct Statement {
     parts: Vec<String>,
     arguments: PgArguments,
     refusals: Vec<&'static str>,
+    claims: bool,
 }
 
 impl Statement {
@@ -48,7 +52,8 @@ impl Statement {
 
     fn text(&self) -> String {
         let refused = if self.refusals.is_empty() { "" } else { part::REFUSED };
-        format!("with {}\n{}{refused}", self.parts.join(", "), part::APPENDED)
+        let claimed = if self.claims { part::CLAIMED } else { "" };
+        format!("with {}\n{}{refused}{claimed}", self.parts.join(", "), part::APPENDED)
     }
 }
 
@@ -128,6 +133,7 @@ struct Sends {
     priority: Vec<i16>,
     recipient: Vec<Value>,
     content: Vec<Value>,
+    token: Vec<Option<Uuid>>,
 }
 
 impl Keys {
@@ -185,7 +191,9 @@ impl Sends {
         to.add(self.recipient)?;
         to.add(self.content)?;
         to.add(SEND_WITHIN)?;
-        to.add(self.retry)
+        to.add(self.retry)?;
+        to.add(self.token)?;
+        to.add(LEASE_SEC)
     }
 }
 
@@ -200,7 +208,7 @@ impl Later {
 }
 
 impl Columns {
-    fn add(&mut self, command: i32, append: &Append) {
+    fn add(&mut self, command: i32, append: &Append, mut claim: Option<Uuid>) {
         let (tenant, stream) = (append.stream.tenant.0, append.stream.to_string());
         for (keys, list) in [(&mut self.once, &append.once), (&mut self.mark, &append.mark)] {
             for once in list {
@@ -251,14 +259,15 @@ impl Columns {
             events.metadata.push(append.metadata.clone());
         }
         for (n, effect) in append.effects.iter().enumerate() {
-            self.add_effect(command, tenant, n, append, effect);
+            self.add_effect(command, tenant, n, append, effect, &mut claim);
         }
     }
 
     /// The statement that writes them.
     fn statement(self) -> Result<Statement, sqlx::Error> {
         let Self { once, held, events, mark, told, about, sends, later, slots, left, buried } = self;
-        let mut it = Statement { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new() };
+        let mut it =
+            Statement { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new(), claims: false };
         if !once.command.is_empty() {
             it.add(part::KEYS, |to| once.bind(to))?;
             it.refusals.push(part::KEYS_REFUSED);
@@ -287,6 +296,7 @@ impl Columns {
         if !sends.command.is_empty() {
             // Only a retry finds a row of its message, a dead one; the others need not look.
             let again = if sends.retry.iter().any(|retry| *retry > 0) { part::SENDS_AGAIN } else { "" };
+            it.claims = true;
             it.add(&part::SENDS.replace("{again}", again), |to| sends.bind(to))?;
         }
         if !later.command.is_empty() {
@@ -301,7 +311,15 @@ impl Columns {
         Ok(it)
     }
 
-    fn add_effect(&mut self, command: i32, tenant: Uuid, n: usize, append: &Append, effect: &Effect) {
+    fn add_effect(
+        &mut self,
+        command: i32,
+        tenant: Uuid,
+        n: usize,
+        append: &Append,
+        effect: &Effect,
+        claim: &mut Option<Uuid>,
+    ) {
         match effect {
             Effect::Send(dispatch) => {
                 let sends = &mut self.sends;
@@ -314,6 +332,7 @@ impl Columns {
                 sends.priority.push(dispatch.priority);
                 sends.recipient.push(json(&dispatch.recipient));
                 sends.content.push(json(&dispatch.content));
+                sends.token.push(claim.take());
             }
             Effect::Later { work, run_at, key } => {
                 self.later.command.push(command);
@@ -341,36 +360,61 @@ fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// Writes these commands; an error means that none of them was written.
-pub(super) async fn execute(pool: impl PgExecutor<'_>, appends: &[&Append]) -> Result<Vec<AppendResult>, sqlx::Error> {
+/// What became of a command.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    /// The position of its last event.
+    pub position: Option<Position>,
+    /// The row of its first message, when its token claimed it.
+    pub claimed: Option<i64>,
+}
+
+/// Writes these commands, each with the token that is to claim its first message; an error means that none of them was
+/// written.
+pub(super) async fn execute(
+    pool: impl PgExecutor<'_>,
+    appends: &[(&Append, Option<Uuid>)],
+) -> Result<Vec<Result<Written, AppendError>>, sqlx::Error> {
     if appends.is_empty() {
         return Ok(Vec::new());
     }
     let mut columns = Columns::default();
-    for (command, append) in (0..).zip(appends) {
-        columns.add(command, append);
+    for (command, (append, claim)) in (0..).zip(appends) {
+        columns.add(command, append, *claim);
     }
     let statement = columns.statement()?;
     let rows = sqlx::query_with(&statement.text(), statement.arguments).fetch_all(pool).await?;
-    let mut results: Vec<AppendResult> = appends.iter().map(|_| Ok(None)).collect();
+    read(appends, &rows)
+}
+
+fn read(appends: &[(&Append, Option<Uuid>)], rows: &[PgRow]) -> Result<Vec<Result<Written, AppendError>>, sqlx::Error> {
+    let of_stream: HashMap<_, _> = (0..)
+        .zip(appends)
+        .map(|(command, (append, _))| ((append.aggregate_type, append.stream.to_string()), command))
+        .collect();
+    let of_token: HashMap<_, _> = (0..).zip(appends).filter_map(|(n, (_, token))| Some(((*token)?, n))).collect();
+    let mut results: Vec<_> = appends.iter().map(|_| Ok(Written::default())).collect();
     for row in rows {
         if let Some(command) = row.try_get::<Option<i32>, _>("command")? {
-            let lease = row.try_get::<String, _>("reason")? == "lease";
+            let lease = row.try_get::<&str, _>("reason")? == "lease";
             let refused = if lease { AppendError::LeaseLost } else { AppendError::KeyTaken };
             if let Some(result) = results.get_mut(usize::try_from(command).unwrap_or(usize::MAX)) {
                 *result = Err(refused);
             }
-            continue;
-        }
-        let (stream, kind): (String, String) = (row.try_get("aggregate_id")?, row.try_get("aggregate_type")?);
-        let position = Position {
-            epoch: row.try_get("log_epoch")?,
-            transaction: row.try_get::<String, _>("transaction_id")?.parse().unwrap_or_default(),
-            number: row.try_get("global_position")?,
-        };
-        let of = appends.iter().position(|it| it.aggregate_type == kind && it.stream.to_string() == stream);
-        if let Some(Ok(reached)) = of.and_then(|index| results.get_mut(index)) {
-            *reached = (*reached).max(Some(position));
+        } else if let Some(token) = row.try_get::<Option<Uuid>, _>("token")? {
+            if let Some(Ok(written)) = of_token.get(&token).and_then(|n: &usize| results.get_mut(*n)) {
+                written.claimed = row.try_get("claimed")?;
+            }
+        } else {
+            let position = Position {
+                epoch: row.try_get("log_epoch")?,
+                transaction: row.try_get::<&str, _>("transaction_id")?.parse().unwrap_or_default(),
+                number: row.try_get("global_position")?,
+            };
+            let stream = (row.try_get::<&str, _>("aggregate_type")?, row.try_get("aggregate_id")?);
+            if let Some(Ok(written)) = of_stream.get(&stream).and_then(|n: &usize| results.get_mut(*n)) {
+                written.position = written.position.max(Some(position));
+            }
         }
     }
     Ok(results)

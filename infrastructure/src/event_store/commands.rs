@@ -30,13 +30,11 @@ const HOT_MAX: usize = 20_000;
 
 type Slot<A> = Arc<Mutex<Option<Loaded<A>>>>;
 
-/// What appends wake: projections, the outbox, the jobs.
+/// What appends wake beside the outbox: projections, the jobs.
 #[derive(Debug, Default)]
 pub struct Pokes {
     /// The log grew.
     pub log: watch::Sender<()>,
-    /// The outbox grew.
-    pub outbox: Notify,
     /// There is work for later.
     pub jobs: Notify,
 }
@@ -147,21 +145,17 @@ where
             conclude: along.conclude.clone(),
             effects,
         };
-        let sends = append.effects.iter().any(|effect| matches!(effect, Effect::Send(_)));
         let later = append.effects.iter().any(|effect| matches!(effect, Effect::Later { .. }));
         let position = self.appender.append(append).await.map_err(Attempt::from)?;
         loaded.aggregate = after;
         loaded.sequence += i64::try_from(events.len()).unwrap_or_default();
-        self.poke(!events.is_empty(), sends, later);
+        self.poke(!events.is_empty(), later);
         Ok((Reached { position, sequence: loaded.sequence }, events))
     }
 
-    fn poke(&self, events: bool, sends: bool, later: bool) {
+    fn poke(&self, events: bool, later: bool) {
         if events {
             self.pokes.log.send_replace(());
-        }
-        if sends {
-            self.pokes.outbox.notify_one();
         }
         if later {
             self.pokes.jobs.notify_one();

@@ -96,6 +96,16 @@ pub async fn claim(
         .collect()
 }
 
+/// Whether a message is due and was not claimed: something of its lane or its line is in the way.
+///
+/// # Errors
+/// The database.
+pub async fn any_waits(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from outbox where state = 0 and priority in (0, 1) and due_at <= now())")
+        .fetch_one(pool)
+        .await
+}
+
 /// Makes a dead letter of a message that can never leave.
 ///
 /// # Errors

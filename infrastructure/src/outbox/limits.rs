@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
@@ -13,12 +13,15 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 const PAIR_BURST: NonZeroU32 = NonZeroU32::new(45).expect("not zero");
 /// Time between messages of a pair in the long run.
 const PAIR_PERIOD: Duration = Duration::from_secs(6);
-/// Messages in flight on one line: a slow line holds up only itself.
-const LINE_IN_FLIGHT_MAX: usize = 96;
-/// Broadcasts among them.
-const BROADCASTS_IN_FLIGHT_MAX: usize = 80;
-/// The part of a line's rate that broadcasts leave to conversations, who so never wait behind them.
-const KEPT_BACK: f64 = 0.1;
+/// Messages in flight on one line, at least and at most; between, what it sends in half a second, which the channel's
+/// answer may take. A slow line holds up only itself.
+const LINE_IN_FLIGHT: (u32, u32) = (96, 512);
+/// The part of them that broadcasts may be.
+const BROADCASTS_IN_FLIGHT: f64 = 0.8;
+/// What a line may send at once, in seconds of its rate: within any second it sends little more than it may.
+const BURST_SEC: f64 = 0.25;
+/// What broadcasts leave of that to conversations, who so never wait behind them.
+const KEPT_BACK_SEC: f64 = 0.1;
 
 /// What this node has sent lately.
 pub struct Limits {
@@ -27,13 +30,40 @@ pub struct Limits {
     pairs: DefaultKeyedRateLimiter<(String, String)>,
 }
 
-/// Tokens of a line, refilled as time passes up to one second's worth. Broadcasts leave a part of them to conversations.
+/// Tokens of a line, refilled as time passes. Broadcasts leave a part of them to conversations.
 struct LineBucket {
     per_second: u32,
     tokens: f64,
     refilled: Instant,
     everything: Gate,
     broadcasts: Gate,
+}
+
+/// The right of a message to leave now, which is a token of its line and a place in flight. Dropped, it frees the place;
+/// unused, it gives the token back: somebody else takes its turn.
+pub struct Right {
+    limits: Arc<Limits>,
+    line: String,
+    is_broadcast: bool,
+    used: bool,
+}
+
+impl Right {
+    /// The message leaves.
+    pub fn used(&mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Right {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.limits.lines().get_mut(&self.line) {
+            bucket.everything.in_flight = bucket.everything.in_flight.saturating_sub(1);
+            let broadcasts = &mut bucket.broadcasts.in_flight;
+            *broadcasts = broadcasts.saturating_sub(usize::from(self.is_broadcast));
+            bucket.tokens += f64::from(u8::from(!self.used));
+        }
+    }
 }
 
 /// What is in flight, and until when nothing more goes.
@@ -54,22 +84,53 @@ impl Gate {
 
 impl LineBucket {
     fn new(per_second: u32) -> Self {
-        let tokens = f64::from(per_second.max(1));
+        let tokens = burst(f64::from(per_second.max(1)));
         Self { per_second, tokens, refilled: Instant::now(), everything: Gate::default(), broadcasts: Gate::default() }
     }
 
-    /// Takes a token, or says how long until there is one.
-    fn take(&mut self, now: Instant, is_broadcast: bool) -> Result<(), Duration> {
+    fn refill(&mut self, now: Instant) -> f64 {
         let rate = f64::from(self.per_second.max(1));
-        self.tokens = (self.tokens + rate * now.duration_since(self.refilled).as_secs_f64()).min(rate);
+        self.tokens = (self.tokens + rate * now.duration_since(self.refilled).as_secs_f64()).min(burst(rate));
         self.refilled = now;
-        let needed = if is_broadcast { 1.0 + (rate * KEPT_BACK).max(1.0).min(rate - 1.0) } else { 1.0 };
+        rate
+    }
+
+    /// Takes a token and a place in flight, or says how long until there is a token.
+    fn take(&mut self, now: Instant, is_broadcast: bool) -> Result<(), Duration> {
+        let rate = self.refill(now);
+        let needed = 1.0 + if is_broadcast { kept_back(rate) } else { 0.0 };
         if self.tokens < needed {
-            return Err(Duration::from_secs_f64((needed - self.tokens) / rate));
+            let wait = Duration::from_secs_f64((needed - self.tokens) / rate);
+            let gate = if is_broadcast { &mut self.broadcasts } else { &mut self.everything };
+            gate.blocked_until = gate.blocked_until.max(Some(now + wait));
+            return Err(wait);
         }
         self.tokens -= 1.0;
+        self.everything.in_flight += 1;
+        self.broadcasts.in_flight += usize::from(is_broadcast);
         Ok(())
     }
+
+    /// Messages that may be in flight, and broadcasts among them.
+    fn in_flight_max(&self) -> (usize, usize) {
+        let most = (self.per_second / 2).clamp(LINE_IN_FLIGHT.0, LINE_IN_FLIGHT.1);
+        (most as usize, (f64::from(most) * BROADCASTS_IN_FLIGHT) as usize)
+    }
+
+    fn is_closed(&mut self, now: Instant, is_broadcast: bool) -> bool {
+        let (most, broadcasts) = self.in_flight_max();
+        self.everything.is_closed(now, most) || is_broadcast && self.broadcasts.is_closed(now, broadcasts)
+    }
+}
+
+/// The most tokens a line has.
+fn burst(rate: f64) -> f64 {
+    (rate * BURST_SEC).max(1.0)
+}
+
+/// The tokens that broadcasts leave to conversations.
+fn kept_back(rate: f64) -> f64 {
+    (rate * KEPT_BACK_SEC).max(1.0).min(burst(rate) - 1.0)
 }
 
 impl Limits {
@@ -85,58 +146,60 @@ impl Limits {
         let now = Instant::now();
         let (mut everything, mut broadcasts) = (Vec::new(), Vec::new());
         for (line, bucket) in self.lines().iter_mut() {
-            if bucket.everything.is_closed(now, LINE_IN_FLIGHT_MAX) {
+            if bucket.is_closed(now, false) {
                 everything.push(line.clone());
-            } else if bucket.broadcasts.is_closed(now, BROADCASTS_IN_FLIGHT_MAX) {
+            } else if bucket.is_closed(now, true) {
                 broadcasts.push(line.clone());
             }
         }
         (everything, broadcasts)
     }
 
-    /// Takes the right to send one message now, or says how long to wait. Without a recipient there is no pair limit.
+    /// This is how many messages a line may send in a second.
+    pub fn learn(&self, line: &str, per_second: u32) {
+        let mut lines = self.lines();
+        lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second)).per_second = per_second;
+    }
+
+    /// Takes the right to send one message on a line now, or says how long to wait.
     ///
     /// # Errors
     /// The wait.
-    pub fn take(
-        &self,
-        line: &str,
-        per_second: u32,
-        recipient: Option<&str>,
-        is_broadcast: bool,
-    ) -> Result<(), Duration> {
+    pub fn take(self: &Arc<Self>, line: &str, is_broadcast: bool) -> Result<Right, Duration> {
         let mut lines = self.lines();
-        let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second));
-        bucket.per_second = per_second;
-        let now = Instant::now();
-        if let Err(wait) = bucket.take(now, is_broadcast) {
-            let gate = if is_broadcast { &mut bucket.broadcasts } else { &mut bucket.everything };
-            gate.blocked_until = gate.blocked_until.max(Some(now + wait));
-            return Err(wait);
-        }
-        if let Some(recipient) = recipient {
-            let pair = (line.to_owned(), recipient.to_owned());
-            self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(self.clock.now()))?;
-        }
-        bucket.everything.in_flight += 1;
-        bucket.broadcasts.in_flight += usize::from(is_broadcast);
-        Ok(())
+        let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(1));
+        bucket.take(Instant::now(), is_broadcast)?;
+        Ok(Right { limits: Arc::clone(self), line: line.to_owned(), is_broadcast, used: false })
     }
 
-    /// A message that was taken came back.
-    pub fn give_back(&self, line: &str, is_broadcast: bool) {
-        if let Some(bucket) = self.lines().get_mut(line) {
-            bucket.everything.in_flight = bucket.everything.in_flight.saturating_sub(1);
-            bucket.broadcasts.in_flight = bucket.broadcasts.in_flight.saturating_sub(usize::from(is_broadcast));
-        }
+    /// The same, when the line is known and takes something at the moment.
+    pub fn take_early(self: &Arc<Self>, line: &str, is_broadcast: bool) -> Option<Right> {
+        let closed = self.lines().get_mut(line)?.is_closed(Instant::now(), is_broadcast);
+        if closed { None } else { self.take(line, is_broadcast).ok() }
     }
 
-    /// A message that was taken does not leave after all: somebody else takes its place.
-    pub fn give_up(&self, line: &str, is_broadcast: bool) {
-        self.give_back(line, is_broadcast);
-        if let Some(bucket) = self.lines().get_mut(line) {
-            bucket.tokens += 1.0;
+    /// How many broadcasts a line of this rate takes at this moment, and how many it ever takes at once.
+    pub fn room_for_broadcasts(&self, line: &str, per_second: u32) -> (i64, i64) {
+        self.learn(line, per_second);
+        let (mut lines, now) = (self.lines(), Instant::now());
+        let Some(bucket) = lines.get_mut(line) else { return (0, 0) };
+        let rate = bucket.refill(now);
+        let places = bucket.in_flight_max().1;
+        let room = |tokens: f64, places: usize| (tokens - kept_back(rate)).max(0.0).min(places as f64) as i64;
+        let most = room(burst(rate), places);
+        if bucket.is_closed(now, true) {
+            return (0, most);
         }
+        (room(bucket.tokens, places.saturating_sub(bucket.broadcasts.in_flight)), most)
+    }
+
+    /// Takes the right of a pair to one message more, or says how long to wait.
+    ///
+    /// # Errors
+    /// The wait.
+    pub fn take_pair(&self, line: &str, recipient: &str) -> Result<(), Duration> {
+        let pair = (line.to_owned(), recipient.to_owned());
+        self.pairs.check_key(&pair).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
     }
 
     /// The channel asked to slow a line down.
@@ -174,34 +237,67 @@ impl Default for Limits {
 mod tests {
     use super::*;
 
+    /// How many messages the line takes at once.
+    fn taken(limits: &Arc<Limits>, line: &str, is_broadcast: bool) -> usize {
+        let leaves = |mut right: Right| right.used();
+        std::iter::from_fn(|| limits.take(line, is_broadcast).ok().map(leaves)).take(200).count()
+    }
+
     #[test]
     fn a_line_takes_its_rate_and_then_closes() {
-        let limits = Limits::new();
-        let taken = (0..30).filter(|n| limits.take("1", 20, Some(&n.to_string()), false).is_ok()).count();
-        assert!((20..=22).contains(&taken), "{taken}");
+        let limits = Arc::new(Limits::new());
+        limits.learn("1", 20);
+        let many = taken(&limits, "1", false);
+        assert!((5..=6).contains(&many), "{many}");
         assert_eq!(limits.closed_lines().0, ["1"]);
-        assert!(limits.take("2", 20, Some("a"), false).is_ok());
+        assert!(limits.take_early("1", false).is_none());
+        assert!(limits.take_early("2", false).is_none(), "nobody knows how fast it is");
+        limits.learn("2", 20);
+        assert!(limits.take_early("2", false).is_some());
     }
 
     #[test]
     fn broadcasts_leave_a_part_of_the_line_to_conversations() {
-        let limits = Limits::new();
-        let taken = (0..200).filter(|_| limits.take("1", 100, None, true).is_ok()).count();
-        assert!((89..=92).contains(&taken), "{taken}");
+        let limits = Arc::new(Limits::new());
+        assert_eq!(limits.room_for_broadcasts("1", 100), (15, 15));
+        let many = taken(&limits, "1", true);
+        assert!((15..=16).contains(&many), "{many}");
         assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
-        assert!(limits.take("1", 100, None, false).is_ok(), "a reply does not wait");
-        let taken = std::iter::from_fn(|| limits.take("1", 100, None, false).ok()).count();
-        assert!(taken < 20 && limits.take("1", 100, None, false).is_err(), "{taken}");
-        limits.give_up("1", false);
-        assert!(limits.take("1", 100, None, false).is_ok(), "what did not leave took nothing");
-        assert!(limits.take("one", 1, None, true).is_ok(), "a slow line takes broadcasts too");
+        assert_eq!(limits.room_for_broadcasts("1", 100), (0, 15));
+        assert!(limits.take("1", false).is_ok(), "a reply does not wait");
+        let many = taken(&limits, "1", false);
+        assert!((8..=10).contains(&many), "{many}");
+        assert_eq!(limits.room_for_broadcasts("two", 20), (3, 3));
+        assert_eq!(limits.room_for_broadcasts("one", 1), (1, 1));
+        assert!(limits.take("one", true).is_ok(), "a slow line takes broadcasts too");
+    }
+
+    #[test]
+    fn what_does_not_leave_takes_nothing_of_the_line() {
+        let limits = Arc::new(Limits::new());
+        limits.learn("1", 8);
+        let unused = [limits.take("1", false), limits.take("1", false)];
+        assert!(unused.iter().all(Result::is_ok) && limits.take("1", false).is_err());
+        drop(unused);
+        assert_eq!(taken(&limits, "1", false), 2);
+        assert!(limits.take("1", false).is_err(), "what left is gone");
+    }
+
+    #[test]
+    fn a_line_has_so_many_in_flight() {
+        let mut bucket = LineBucket::new(1_000);
+        bucket.broadcasts.in_flight = 400;
+        bucket.everything.in_flight = 400;
+        assert!(bucket.is_closed(Instant::now(), true) && !bucket.is_closed(Instant::now(), false));
+        bucket.everything.in_flight = 500;
+        assert!(bucket.is_closed(Instant::now(), false));
     }
 
     #[test]
     fn a_pair_takes_its_burst_and_then_waits_seconds() {
         let limits = Limits::new();
-        let refused = (0..46).find_map(|_| limits.take("1", 1_000, Some("a"), false).err());
+        let refused = (0..46).find_map(|_| limits.take_pair("1", "a").err());
         assert!(refused.is_some_and(|wait| wait > Duration::from_secs(4)), "{refused:?}");
-        assert!(limits.take("1", 1_000, Some("b"), false).is_ok(), "another customer is not held up");
+        assert!(limits.take_pair("1", "b").is_ok(), "another customer is not held up");
     }
 }

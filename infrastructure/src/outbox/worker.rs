@@ -14,20 +14,18 @@ use domain::conversation::error::ConversationError;
 use domain::shared::delivery::DeliveryStatus;
 use domain::shared::provider_error::{ErrorClass, ProviderError};
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::event_store::commands::Pokes;
 use crate::outbox::claim::{self, Back, Claimed};
 use crate::outbox::departures::Departures;
+use crate::outbox::handoff::{Handed, Handoff};
 use crate::outbox::in_doubt;
-use crate::outbox::limits::Limits;
+use crate::outbox::limits::{Limits, Right};
 use crate::outbox::outcome::{Verdict, judge};
 
-/// Messages in flight at once.
-const IN_FLIGHT_MAX: usize = 256;
 /// Messages claimed at a time: few, because what is claimed and not yet sent when the process dies is in doubt.
 const CLAIM_MAX: usize = 48;
 /// How long after a look at the outbox the next one may come: what is due by then is claimed together.
@@ -43,7 +41,7 @@ const STOPPED_LINE_SEC: f64 = 30.0;
 /// How long nothing is claimed of a line that was found stopped: its queue is not taken up and put back in vain.
 const STOPPED_LINE_LOOK: Duration = Duration::from_secs(2);
 
-/// Sends what the outbox holds.
+/// Sends what appends hand on, and what waits in the outbox.
 pub struct Outbox {
     /// The database.
     pub pool: PgPool,
@@ -57,10 +55,8 @@ pub struct Outbox {
     pub directory: Arc<dyn LineDirectory>,
     /// Records what came of a message.
     pub decisions: Arc<RunDecisions>,
-    /// Wakes us.
-    pub pokes: Arc<Pokes>,
-    /// How fast.
-    pub limits: Limits,
+    /// What appends and we share.
+    pub handoff: Arc<Handoff>,
     /// The last moment before a message leaves.
     pub departures: Departures,
 }
@@ -68,11 +64,25 @@ pub struct Outbox {
 impl Outbox {
     /// Sends until `stop`; then waits for what is in flight.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let (permits, tasks) = (Arc::new(Semaphore::new(IN_FLIGHT_MAX)), TaskTracker::new());
+        let tasks = TaskTracker::new();
+        let mut handed = self.handoff.open();
+        let handed_on = async {
+            while let Some(Handed { message, right, place }) = handed.recv().await {
+                self.spawn(&tasks, message, Some(right), place);
+            }
+        };
+        tokio::join!(handed_on, self.run_waiting(&tasks, &stop));
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Sends what waits in the outbox until `stop`.
+    async fn run_waiting(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
         let mut sweeps = tokio::time::interval(SWEEP);
         while !stop.is_cancelled() {
             let looked = Instant::now();
-            let free = permits.available_permits().min(CLAIM_MAX);
+            let free = self.handoff.places.available_permits().min(CLAIM_MAX);
+            self.handoff.looks();
             let claimed = match self.claim(free).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
@@ -83,40 +93,54 @@ impl Outbox {
             };
             let full = !claimed.is_empty() && claimed.len() == free;
             for message in claimed {
-                let permit = Arc::clone(&permits).acquire_owned().await;
-                let outbox = Arc::clone(&self);
-                tasks.spawn(async move {
-                    outbox.send(message).await;
-                    drop(permit);
-                    // The lane's next message may be due, and a place is free.
-                    outbox.pokes.outbox.notify_one();
-                });
+                if let Ok(place) = Arc::clone(&self.handoff.places).acquire_owned().await {
+                    self.spawn(tasks, message, None, place);
+                }
             }
             if full {
                 continue;
             }
             tokio::select! {
-                () = self.pokes.outbox.notified() => {}
+                () = self.handoff.awaited() => {}
                 () = tokio::time::sleep(IDLE) => {}
                 _ = sweeps.tick() => self.sweep().await,
                 () = stop.cancelled() => {}
             }
             tokio::time::sleep_until(looked + APART).await;
         }
-        tasks.close();
-        tasks.wait().await;
+        self.handoff.close();
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        message: Claimed,
+        right: Option<Right>,
+        place: OwnedSemaphorePermit,
+    ) {
+        let outbox = Arc::clone(self);
+        tasks.spawn(async move {
+            outbox.send(message, right).await;
+            drop(place);
+            outbox.handoff.done();
+        });
     }
 
     async fn claim(&self, free: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-        if free == 0 {
-            return Ok(Vec::new());
+        let mut claimed = Vec::new();
+        if free > 0 {
+            let (closed, closed_to_broadcasts) = self.limits().closed_lines();
+            let most = i64::try_from(free).unwrap_or(1);
+            claimed = claim::claim(&self.pool, most, &closed, &closed_to_broadcasts).await?;
         }
-        let (closed, closed_to_broadcasts) = self.limits.closed_lines();
-        claim::claim(&self.pool, i64::try_from(free).unwrap_or(1), &closed, &closed_to_broadcasts).await
+        if !claimed.is_empty() || claim::any_waits(&self.pool).await? {
+            self.handoff.still_waits();
+        }
+        Ok(claimed)
     }
 
     async fn sweep(&self) {
-        self.limits.forget_quiet();
+        self.limits().forget_quiet();
         match in_doubt::sweep(&self.pool).await {
             Ok((0, 0)) => {}
             Ok((doubtful, again)) => tracing::warn!(doubtful, again, "Messages in doubt moved on"),
@@ -124,7 +148,7 @@ impl Outbox {
         }
     }
 
-    async fn send(&self, message: Claimed) {
+    async fn send(&self, message: Claimed, right: Option<Right>) {
         let (line, facts) = match (self.lines.open(&message.bucket).await, self.directory.find(&message.bucket).await) {
             (_, Ok(facts)) if facts.as_ref().is_none_or(|facts| facts.tenant != message.tenant) => {
                 // The account was closed; the number may be somebody else's by now.
@@ -135,7 +159,7 @@ impl Outbox {
                 return self.put_back(&message, 1.0, Back::Held(&error.to_string())).await;
             }
             (Ok(_), Ok(_)) => {
-                self.limits.hold(&message.bucket, STOPPED_LINE_LOOK);
+                self.limits().hold(&message.bucket, STOPPED_LINE_LOOK);
                 return self.put_back(&message, STOPPED_LINE_SEC, Back::Held("the line is stopped")).await;
             }
         };
@@ -144,25 +168,40 @@ impl Outbox {
             let error = ProviderError { code: 0, class: ErrorClass::Request, title: title.into(), details: None };
             return self.record_failure(&facts, &message, error).await;
         };
-        let pair = line.pair_limit.then(|| message.recipient.to_string());
-        while let Err(wait) =
-            self.limits.take(&message.bucket, line.messages_per_second, pair.as_deref(), message.is_broadcast)
-        {
-            if wait > HELD_MAX {
+        let mut right = match self.may_leave(&message, &line, right).await {
+            Ok(right) => right,
+            Err(wait) => {
                 return self.put_back(&message, wait.as_secs_f64(), Back::Held("held by a rate limit")).await;
             }
-            tokio::time::sleep(wait).await;
-        }
+        };
         if !self.departures.leave(&message).await {
             // Somebody else has it by now, or the database cannot be reached: nothing left.
-            return self.limits.give_up(&message.bucket, message.is_broadcast);
+            return;
         }
+        right.used();
         let known = Try { conversation: message.lane, message: message.message_id, retry: message.retry }.correlation();
         let answer = self.channel.send(&line, &message.recipient, &content, &known).await;
-        self.limits.give_back(&message.bucket, message.is_broadcast);
+        drop(right);
         let verdict = judge(answer, message.attempts, message.resent);
         metrics::counter!("outbox_answers_total", "verdict" => verdict.word()).increment(1);
         self.conclude(&line, &facts, message, verdict).await;
+    }
+
+    /// Waits a little for the limits of line and pair, or says how long they would take.
+    async fn may_leave(&self, message: &Claimed, line: &Line, right: Option<Right>) -> Result<Right, Duration> {
+        self.limits().learn(&message.bucket, line.messages_per_second);
+        let right = match right {
+            Some(right) => right,
+            None => soon(|| self.limits().take(&message.bucket, message.is_broadcast)).await?,
+        };
+        if line.pair_limit {
+            soon(|| self.limits().take_pair(&message.bucket, &message.recipient.to_string())).await?;
+        }
+        Ok(right)
+    }
+
+    fn limits(&self) -> &Arc<Limits> {
+        &self.handoff.limits
     }
 
     async fn conclude(&self, line: &Line, facts: &LineFacts, message: Claimed, verdict: Verdict) {
@@ -179,7 +218,7 @@ impl Outbox {
             Verdict::Failed(error) => self.record_failure(facts, &message, error).await,
             Verdict::Again { after, line: slow_down, error } => {
                 if slow_down {
-                    self.limits.block(&message.bucket, after);
+                    self.limits().block(&message.bucket, after);
                 }
                 self.put_back(&message, after.as_secs_f64(), Back::Refused { error: &error, counts: true }).await;
             }
@@ -256,6 +295,16 @@ impl Outbox {
         if let Err(error) = claim::put_back(&self.pool, message, seconds, why).await {
             // Its lease runs out: it is in doubt then, though nothing left. Safe, if late.
             tracing::warn!(%error, "A message could not be given back");
+        }
+    }
+}
+
+/// Takes what a limit refuses for a moment only.
+async fn soon<T>(take: impl Fn() -> Result<T, Duration>) -> Result<T, Duration> {
+    loop {
+        match take() {
+            Err(wait) if wait <= HELD_MAX => tokio::time::sleep(wait).await,
+            taken => return taken,
         }
     }
 }

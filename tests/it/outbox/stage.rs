@@ -2,7 +2,7 @@
 
 use api::config::Options;
 use api::middleware::rate_limit::RateLimits;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgPool, Row};
 use tests::app::{LINE, SignedIn, TestApp, eventually};
 use tests::flows;
@@ -40,6 +40,13 @@ impl Stage {
         account.has_line().await;
         account.has_flow("echo", &flows::echo()).await;
         Self { app, account, graph }
+    }
+
+    /// A line is that fast.
+    pub async fn line_sends(&self, line: &str, per_second: u32) {
+        let line = json!({ "phoneNumberId": line, "wabaId": "200000000000002", "accessToken": "sandbox-token",
+                           "displayPhoneNumber": "+1 555 000 1111", "messagesPerSecond": per_second });
+        self.account.post("/api/settings/whatsapp", &line).await.ok();
     }
 
     pub fn pool(&self) -> &PgPool {

@@ -75,14 +75,24 @@ pub(super) const TOLD: &str = "told as (
     select tenant_id, bucket, lane, message_id, retry, 'settled', attempts, created_at from told
 )";
 
+/// A message with a token is claimed by it, when nothing of its lane is on its way: see `outbox::handoff`. Each lane is
+/// looked up on its own (`limit`): all at once, the planner would read the whole outbox.
 pub(super) const SENDS: &str = "sends as (
-    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry)
-    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval, s.retry
-      from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[], {8}::json[],
-                  {10}::int[])
-           with ordinality as s(command, tenant, lane, bucket, message, priority, recipient, content, retry, n)
+    insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry,
+                        state, attempts, lease_token, lease_until)
+    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval, s.retry,
+           s.claimed::int, s.claimed::int, case when s.claimed then s.token end,
+           case when s.claimed then now() + interval '1 second' * {12} end
+      from (select u.*, u.token is not null and before.id is null as claimed
+              from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[],
+                          {8}::json[], {10}::int[], {11}::uuid[])
+                   with ordinality as u(command, tenant, lane, bucket, message, priority, recipient, content, retry, token, n)
+                   left join lateral (
+                       select b.id from outbox b where b.lane = u.lane and b.state in (0, 1, 2, 3) and u.token is not null
+                        order by b.id limit 1) as before on true
+           ) as s
      {unless_refused} order by n {again}
-    returning tenant_id, bucket, lane, message_id, retry, created_at
+    returning id, lease_token, tenant_id, bucket, lane, message_id, retry, created_at
 ), sends_log as (
     insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, queued_at)
     select tenant_id, bucket, lane, message_id, retry, case when retry = 0 then 'queued' else 'retried' end, created_at
@@ -130,6 +140,8 @@ pub(super) const LEFT: &str = "gone as (
 
 pub(super) const APPENDED: &str =
     "select aggregate_id, aggregate_type, log_epoch, transaction_id::text, global_position,
-       null::int as command, null::text as reason from appended";
-pub(super) const REFUSED: &str = " union all select null, null, null, null, null, command, reason from refused";
+       null::int as command, null::text as reason, null::uuid as token, null::bigint as claimed from appended";
+pub(super) const REFUSED: &str =
+    " union all select null, null, null, null, null, command, reason, null, null from refused";
+pub(super) const CLAIMED: &str = " union all select null, null, null, null, null, null, null, lease_token, id from sends where lease_token is not null";
 pub(super) const UNLESS_REFUSED: &str = "where command not in (select command from refused)";

@@ -126,6 +126,8 @@ async fn snapshot(
     for statement in [
         "begin isolation level repeatable read, read only",
         "set local statement_timeout = 0",
+        // A plan made for any range would not know that the range is short, and walk the account's whole table.
+        "set local plan_cache_mode = force_custom_plan",
         // One core is enough of the others'.
         "set local max_parallel_workers_per_gather = 0",
     ] {

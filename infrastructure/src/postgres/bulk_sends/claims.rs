@@ -68,16 +68,21 @@ pub async fn on_their_way(pool: &PgPool, line: &str, most: i64) -> AppResult<i64
     sqlx::query_scalar(sql).bind(line).bind(most).fetch_one(pool).await.map_err(app_error)
 }
 
-/// Claims recipients, as long as their bulk send runs; those whose lease ran out come again. Nobody waits for the commit:
-/// one that is lost is claimed again, and takes effect once.
+/// Claims recipients after `after`, as long as their bulk send runs; those whose lease ran out come again. Nobody waits
+/// for the commit: one that is lost is claimed again, and takes effect once.
 ///
 /// # Errors
 /// The database.
-pub async fn claim(pool: &PgPool, bulk: BulkSendId, token: Uuid, limit: i64) -> AppResult<Vec<Claimed>> {
+pub async fn claim(
+    pool: &PgPool,
+    bulk: BulkSendId,
+    token: Uuid,
+    (after, limit): (i32, i64),
+) -> AppResult<Vec<Claimed>> {
     let rows: Vec<(i32, String, Option<Vec<String>>, bool)> = sqlx::query_as(
         "with due as (
             select r.bulk_send_id, r.number from bulk_recipients r
-             where r.bulk_send_id = $1 and (r.state = 0 or r.state = 1 and r.lease_until < now())
+             where r.bulk_send_id = $1 and r.number > $5 and r.state in (0, 1) and (r.state = 0 or r.lease_until < now())
                and exists (select from bulk_sends b where b.id = $1 and b.state = 'running')
              order by r.number limit $3 for update of r skip locked)
          update bulk_recipients r set state = 1, lease_token = $2, lease_until = now() + interval '1 second' * $4
@@ -91,6 +96,7 @@ pub async fn claim(pool: &PgPool, bulk: BulkSendId, token: Uuid, limit: i64) -> 
     .bind(token)
     .bind(limit)
     .bind(LEASE_SEC)
+    .bind(after)
     .fetch_all(pool)
     .await
     .map_err(app_error)?;
@@ -140,15 +146,22 @@ pub async fn conclude(pool: &PgPool, bulk: BulkSendId, token: Uuid, outcomes: &[
     .map_err(app_error)
 }
 
-/// Completes bulk sends that nobody waits in any more, and drops what was never finished being prepared.
+/// Completes a bulk send when nobody waits in it any more.
 ///
 /// # Errors
 /// The database.
-pub async fn tidy(pool: &PgPool) -> AppResult<()> {
-    let complete = "update bulk_sends b set state = 'completed', ended_at = now()
-                     where b.state = 'running'
-                       and not exists (select from bulk_recipients r where r.bulk_send_id = b.id and r.state in (0, 1))";
-    sqlx::query(complete).execute(pool).await.map_err(app_error)?;
+pub async fn complete(pool: &PgPool, bulk: BulkSendId) -> AppResult<()> {
+    let sql = "update bulk_sends b set state = 'completed', ended_at = now()
+                where b.id = $1 and b.state = 'running'
+                  and not exists (select from bulk_recipients r where r.bulk_send_id = b.id and r.state in (0, 1))";
+    sqlx::query(sql).bind(bulk.0).execute(pool).await.map(drop).map_err(app_error)
+}
+
+/// Drops what was never finished being prepared.
+///
+/// # Errors
+/// The database.
+pub async fn forget_unprepared(pool: &PgPool) -> AppResult<()> {
     let forget = "with gone as (
                       delete from bulk_sends where state = 'preparing' and created_at < now() - interval '1 hour' returning id)
                   delete from bulk_recipients r using gone where r.bulk_send_id = gone.id";
