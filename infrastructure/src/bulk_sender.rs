@@ -25,15 +25,15 @@ use crate::outbox::limits::Limits;
 use crate::postgres::bulk_sends::claims::{self, Claimed, UnderWay};
 
 /// How often running bulk sends are looked at while nothing can be handed over.
-const IDLE: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_millis(20);
 /// How often those are forgotten that nobody prepares any more.
 const TIDY: Duration = Duration::from_secs(60);
 /// How often they are looked for while there are none.
 const LOOK: Duration = Duration::from_millis(500);
 /// Messages handed over ahead of the line, at least and at most.
 const AHEAD: (i64, i64) = (40, 1_000);
-/// Recipients claimed at a time, at least and at most; an eighth of a second of the line, so that replies, whose
-/// appends share the writer, never wait behind many.
+/// Recipients claimed at a time, at least and at most: what the line sends in an eighth of a second, and in a
+/// thirty-second part while people talk on it, whose replies share the writer and shall not wait behind many.
 const CLAIM: (i64, i64) = (5, 250);
 /// Messages handed over at once: they share statements and commits.
 const AT_ONCE: usize = 128;
@@ -121,13 +121,13 @@ impl BulkSender {
         let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
         let rate = i64::from(open.messages_per_second);
         let ahead = (rate / 2).clamp(AHEAD.0, AHEAD.1);
-        let (room, most) = self.limits.room_for_broadcasts(&bulk.line, open.messages_per_second);
+        let room = self.limits.room_for_broadcasts(&bulk.line, open.messages_per_second);
         // Not one by one as the line takes them: what goes together shares its commits.
-        let many = (rate / 8).clamp(CLAIM.0, CLAIM.1).min(most);
-        if room < many {
+        let many = (rate / if room.people_talk { 32 } else { 8 }).clamp(CLAIM.0, CLAIM.1).min(room.most);
+        if room.now < many {
             return Ok(0);
         }
-        if ahead - claims::on_their_way(&self.pool, &bulk.line, ahead).await? < many {
+        if ahead - claims::waiting(&self.pool, &bulk.line, ahead).await? < many {
             return Ok(0);
         }
         let token = Uuid::new_v4();

@@ -12,6 +12,7 @@ pub mod rotation;
 pub mod secret_box;
 pub mod signatures;
 pub mod verification_code;
+pub mod xchacha;
 
 use hmac::{Hmac, Mac};
 use rand::TryRngCore;

@@ -150,7 +150,7 @@ fn append(stream: &StreamId, expected: i64, events: &[ConversationEvent]) -> App
     let new = |event: &ConversationEvent| NewEvent {
         event_type: event.tag().to_owned(),
         event_version: "1".to_owned(),
-        payload: json!(event),
+        payload: json!(event).to_string(),
     };
     Append {
         aggregate_type: "conversation",

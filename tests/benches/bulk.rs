@@ -24,6 +24,9 @@ const SECRET: &str = "bulk-bench-secret";
 const LINE: &str = "100000000000001";
 const RECIPIENTS: usize = 50_000;
 const CHATTING: usize = 50;
+/// How often each of them writes.
+const SELDOM: Duration = Duration::from_secs(2);
+const OFTEN: Duration = Duration::from_millis(250);
 
 /// What the stand-in saw.
 #[derive(Default)]
@@ -140,6 +143,18 @@ impl Api {
         self.post("/api/settings/whatsapp", &line).await.map(drop)
     }
 
+    /// Cancels whatever is under way.
+    async fn cancel_all(&self) -> anyhow::Result<()> {
+        let url = format!("http://{ADDRESS}/api/templates/bulk-send");
+        let answer = self.http.get(&url).header("cookie", &self.cookie).send().await?;
+        let list: Value = serde_json::from_str(&answer.text().await?)?;
+        for bulk in list["bulkSends"].as_array().into_iter().flatten().filter(|it| it["status"] == "running") {
+            let cancel = format!("{url}?id={}", bulk["id"].as_str().unwrap_or_default());
+            self.http.delete(cancel).header("cookie", &self.cookie).send().await?.error_for_status()?;
+        }
+        Ok(())
+    }
+
     /// Starts a bulk send; how long queueing took.
     async fn bulk(&self, series: usize, many: usize) -> anyhow::Result<Duration> {
         let phones: Vec<String> = (0..many).map(|n| format!("+97250{series}{n:06}")).collect();
@@ -157,11 +172,11 @@ async fn webhook(http: &Client, body: &Value) {
     drop(request.header("x-hub-signature-256", signature(SECRET, &body)).body(body).send().await);
 }
 
-/// The p95 of what 50 conversations wait for their answers, in ms: each writes four times a second, for as long.
-async fn reply_p95(http: &Client, seen: &Arc<Seen>, name: &str, rounds: usize) -> f64 {
+/// The p95 of what 50 conversations wait for their answers, in ms: each writes as often, evenly spread.
+async fn reply_p95(http: &Client, seen: &Arc<Seen>, name: &str, (every, rounds): (Duration, usize)) -> f64 {
     let chat = async |customer: usize| {
         let mut waits = Vec::new();
-        tokio::time::sleep(Duration::from_millis(5 * customer as u64)).await;
+        tokio::time::sleep(every.mul_f64(customer as f64 / CHATTING as f64)).await;
         for round in 0..rounds {
             let text = format!("{name}-{customer}-{round}");
             let from = format!("97251000{customer:04}");
@@ -172,7 +187,7 @@ async fn reply_p95(http: &Client, seen: &Arc<Seen>, name: &str, rounds: usize) -
             // Who is never answered waited at least this long.
             let answered = tokio::time::timeout(Duration::from_secs(20), answered).await;
             waits.push(answered.ok().and_then(Result::ok).map_or(begun.elapsed(), |at| at.duration_since(begun)));
-            tokio::time::sleep(Duration::from_millis(250).saturating_sub(begun.elapsed())).await;
+            tokio::time::sleep(every.saturating_sub(begun.elapsed())).await;
         }
         waits
     };
@@ -223,8 +238,7 @@ async fn measure(told: bool) -> anyhow::Result<()> {
     }
     println!("| figure | value |\n| --- | --- |");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    reply_p95(&http, &seen, "warm", 12).await;
-    let idle = reply_p95(&http, &seen, "idle", 40).await;
+    reply_p95(&http, &seen, "warm", (OFTEN, 12)).await;
     let queued = api.bulk(1, RECIPIENTS).await?;
     println!("| {RECIPIENTS} recipients queued in | {:.1} s |", queued.as_secs_f64());
     let times = sent(&seen, 0, RECIPIENTS).await;
@@ -235,13 +249,21 @@ async fn measure(told: bool) -> anyhow::Result<()> {
     api.bulk(2, 2_000).await?;
     let times = sent(&seen, from, 2_000).await;
     println!("| line of 80 a second | {:.1} a second |", rate(times.get(500..).unwrap_or_default()));
-    api.line(300).await?;
-    let idle_again = reply_p95(&http, &seen, "idle again", 40).await;
-    let from = seen.broadcasts.lock().unwrap().len();
-    api.bulk(3, 20_000).await?;
-    sent(&seen, from, 500).await;
-    let beside = reply_p95(&http, &seen, "beside", 40).await;
-    println!("| reply p95, idle | {idle:.0} and {idle_again:.0} ms |");
-    println!("| reply p95 beside a broadcast of 300 a second | {beside:.0} ms, {:.2} of idle |", beside / idle_again);
+    // The same chat on an ordinary line, and a busy one on a fast line; replies and broadcast share the line.
+    for (per_second, pace, series) in [(80, (SELDOM, 10), 3), (300, (OFTEN, 40), 4)] {
+        api.line(per_second).await?;
+        let idle = reply_p95(&http, &seen, &format!("idle {per_second}"), pace).await;
+        let from = seen.broadcasts.lock().unwrap().len();
+        api.bulk(series, 20_000).await?;
+        sent(&seen, from, 200).await;
+        let beside = reply_p95(&http, &seen, &format!("beside {per_second}"), pace).await;
+        api.cancel_all().await?;
+        let again = reply_p95(&http, &seen, &format!("idle again {per_second}"), pace).await;
+        let chat = CHATTING as f64 / pace.0.as_secs_f64();
+        println!(
+            "| reply p95, {chat:.0} a second, line of {per_second} | idle {idle:.0} and {again:.0} ms, beside a broadcast {beside:.0} ms: {:.2} |",
+            beside / f64::midpoint(idle, again)
+        );
+    }
     Ok(())
 }

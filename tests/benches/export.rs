@@ -14,7 +14,7 @@ use domain::shared::ids::{ContactId, MessageId, StreamId, TenantId, UserId};
 use domain::shared::phone::Phone;
 use futures::TryStreamExt;
 use infrastructure::event_store::sealed::stored;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolCopyExt;
 use tests::app::{SignedIn, TestApp};
@@ -118,9 +118,9 @@ async fn fill(pool: &PgPool, account: &SignedIn, events: i64, sealed: bool) {
     sqlx::query("vacuum analyze events").execute(pool).await.expect("statistics");
 }
 
-async fn insert(pool: &PgPool, rows: Vec<(String, i64, Value)>) {
+async fn insert(pool: &PgPool, rows: Vec<(String, i64, String)>) {
     let metadata = json!({ "actor": "system", "correlationId": Uuid::now_v7(), "causationId": "journal:42" });
-    let mut columns: (Vec<String>, Vec<i64>, Vec<Value>) = Default::default();
+    let mut columns: (Vec<String>, Vec<i64>, Vec<String>) = Default::default();
     for (stream, sequence, payload) in rows {
         columns.0.push(stream);
         columns.1.push(sequence);
@@ -128,8 +128,8 @@ async fn insert(pool: &PgPool, rows: Vec<(String, i64, Value)>) {
     }
     sqlx::query(
         "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-         select 'conversation', stream, sequence, 'conversation.message_queued', '1', payload, $4
-           from unnest($1::text[], $2::bigint[], $3::json[]) as new(stream, sequence, payload)",
+         select 'conversation', stream, sequence, 'conversation.message_queued', '1', payload::json, $4
+           from unnest($1::text[], $2::bigint[], $3::text[]) as new(stream, sequence, payload)",
     )
     .bind(columns.0)
     .bind(columns.1)

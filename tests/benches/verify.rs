@@ -145,7 +145,9 @@ fn append(stream: &StreamId, expected: i64) -> Append {
     let event = NewEvent {
         event_type: "conversation.message_queued".to_owned(),
         event_version: "1".to_owned(),
-        payload: json!({ "type": "message_queued", "content": { "type": "text", "text": text }, "line": tests::app::LINE }),
+        payload:
+            json!({ "type": "message_queued", "content": { "type": "text", "text": text }, "line": tests::app::LINE })
+                .to_string(),
     };
     Append {
         aggregate_type: "conversation",

@@ -2,6 +2,7 @@
 
 mod classes;
 mod doubt;
+mod handoff;
 mod incidents;
 mod lanes;
 pub mod stage;

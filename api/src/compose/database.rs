@@ -12,8 +12,9 @@ use sqlx::{ConnectOptions, PgPool};
 
 use crate::config::Config;
 
-/// Connections of this process at most.
-const CONNECTIONS_MAX: u32 = 30;
+/// Connections of this process at most, for each core, and beside that. Few: what is asked at the same time shares
+/// statements, and each connection has its plans and its map of the shared memory to itself.
+const CONNECTIONS_MAX: (usize, usize) = (4, 8);
 /// How long a request waits for one before it answers 503.
 const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
@@ -113,5 +114,7 @@ pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
         // Migrations say at every start that what is there is there.
         ("client_min_messages", "warning"),
     ]);
-    PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = u32::try_from(CONNECTIONS_MAX.0 * cores + CONNECTIONS_MAX.1).unwrap_or(u32::MAX);
+    PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
 }

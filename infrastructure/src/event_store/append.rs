@@ -26,7 +26,7 @@ pub struct NewEvent {
     /// Version of its shape.
     pub event_version: String,
     /// Its JSON.
-    pub payload: Value,
+    pub payload: String,
 }
 
 /// Everything one command writes.
@@ -117,9 +117,13 @@ pub enum AppendError {
 /// The position of an append's last event; none when it had no event.
 pub type AppendResult = Result<Option<Position>, AppendError>;
 
-/// Takes appends in and writes them together.
+/// Takes appends in and writes them together; those that send broadcasts on their own, so that no reply waits behind
+/// them.
 #[derive(Clone)]
-pub struct Appender(Together<Arc<Append>, AppendResult>);
+pub struct Appender {
+    broadcasts: Together<Arc<Append>, AppendResult>,
+    others: Together<Arc<Append>, AppendResult>,
+}
 
 impl Appender {
     /// Starts the writer; it ends when the last handle is dropped. One, because while one statement commits the
@@ -131,7 +135,11 @@ impl Appender {
 
     /// The same, and messages that may leave at once go straight to this node's sender.
     pub fn handing_on(pool: PgPool, handoff: Arc<Handoff>) -> Self {
-        Self(Together::start(BATCH_MAX, move |appends| write(pool.clone(), Arc::clone(&handoff), appends)))
+        let writer = || {
+            let (pool, handoff) = (pool.clone(), Arc::clone(&handoff));
+            Together::start(BATCH_MAX, move |appends| write(pool.clone(), Arc::clone(&handoff), appends))
+        };
+        Self { broadcasts: writer(), others: writer() }
     }
 
     /// Appends. When this returns `Ok`, it is durable.
@@ -139,7 +147,9 @@ impl Appender {
     /// # Errors
     /// Nothing of it was written.
     pub async fn append(&self, append: Append) -> AppendResult {
-        self.0.ask(Arc::new(append)).await.unwrap_or_else(|error| Err(classify(error)))
+        let is_broadcast = append.messages().any(|message| message.priority > 0);
+        let writer = if is_broadcast { &self.broadcasts } else { &self.others };
+        writer.ask(Arc::new(append)).await.unwrap_or_else(|error| Err(classify(error)))
     }
 }
 

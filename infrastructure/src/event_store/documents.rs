@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use application::log::{Document, Recorded, fold_into};
 use cqrs_es::Aggregate;
 use domain::shared::nulls::without_nulls;
-use serde_json::Value;
+use serde::Serialize;
 use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -116,17 +116,37 @@ async fn write<D: Document>(
         return Ok(());
     }
     kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let mut columns: (Vec<Uuid>, Vec<String>, Vec<Value>) = Default::default();
+    let mut columns: (Vec<Uuid>, Vec<String>, Vec<String>) = Default::default();
     for ((tenant, key), document) in kept {
         columns.0.push(tenant);
         columns.1.push(key);
-        let body = serde_json::to_value(document).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        // One null character would halt the projection for everybody.
-        columns.2.push(without_nulls(body));
+        columns.2.push(body(&document).map_err(|error| sqlx::Error::Encode(error.into()))?);
     }
     let statement = format!(
-        "insert into {table} (tenant_id, key, body) select * from unnest($1::uuid[], $2::text[], $3::jsonb[]) {conflict}"
+        "insert into {table} (tenant_id, key, body)
+         select d.tenant_id, d.key, d.body::jsonb
+           from unnest($1::uuid[], $2::text[], $3::text[]) as d(tenant_id, key, body) {conflict}"
     );
     sqlx::query(&statement).bind(columns.0).bind(columns.1).bind(columns.2).execute(connection).await?;
     Ok(())
+}
+
+/// A document's JSON. One null character would halt the projection for everybody.
+fn body(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(document)?;
+    if text.contains("\\u0000") { Ok(without_nulls(serde_json::from_str(&text)?).to_string()) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn null_characters_are_replaced_and_what_only_looks_like_one_is_not() {
+        let document = json!({ "null": "a\0b", "looks": "\\u0000", "n": 1.5 });
+        let read: serde_json::Value = serde_json::from_str(&body(&document).unwrap()).unwrap();
+        assert_eq!(read, json!({ "null": "a\u{fffd}b", "looks": "\\u0000", "n": 1.5 }));
+    }
 }

@@ -6,8 +6,6 @@ mod made;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use domain::shared::ids::{ContactId, TenantId};
 use rand::Rng;
 use sqlx::{PgConnection, PgPool, Row};
@@ -18,19 +16,19 @@ use crate::event_store::log_reader::RawEvent;
 use crate::event_store::sealed::{self, Sealed};
 use crate::security::random_bytes;
 use crate::security::secret_box::{SecretBox, SecretBoxError, place};
+use crate::security::xchacha::{NONCE_BYTES, XChaCha};
 use crate::together::Together;
 
 /// Looks for a key that others make at the same time.
 const LOOKS_MAX: usize = 3;
 /// Keys remembered; beyond that everything is forgotten and read again.
 const REMEMBERED_MAX: usize = 100_000;
-const NONCE_BYTES: usize = 24;
 
 /// The key of one contact.
 #[derive(Clone)]
 pub struct ContactKey {
     contact: ContactId,
-    cipher: XChaCha20Poly1305,
+    cipher: XChaCha,
 }
 
 /// Why a key cannot be had.
@@ -59,23 +57,21 @@ impl KeyError {
 
 impl ContactKey {
     fn new(contact: ContactId, key: &[u8; 32]) -> Self {
-        Self { contact, cipher: XChaCha20Poly1305::new(key.into()) }
+        Self { contact, cipher: XChaCha::new(key) }
     }
 
     /// Seals for one place (XChaCha20-Poly1305, a random nonce): opened at any other, it is refused.
     pub fn seal(&self, plain: &[u8], place: &str) -> Sealed {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill(&mut nonce);
-        let payload = Payload { msg: plain, aad: place.as_bytes() };
         // The cipher refuses 256 GiB and more; no event has them.
-        let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
-        Sealed { contact: self.contact, bytes: [&nonce[..], &sealed].concat() }
+        let bytes = self.cipher.seal(&nonce, plain, place.as_bytes()).unwrap_or_default();
+        Sealed { contact: self.contact, bytes }
     }
 
     /// Opens what [`ContactKey::seal`] sealed for the same place.
     pub fn open(&self, sealed: &Sealed, place: &str) -> Option<Vec<u8>> {
-        let (nonce, msg) = sealed.bytes.split_at_checked(NONCE_BYTES)?;
-        self.cipher.decrypt(XNonce::from_slice(nonce), Payload { msg, aad: place.as_bytes() }).ok()
+        self.cipher.open(&sealed.bytes, place.as_bytes())
     }
 }
 

@@ -97,9 +97,9 @@ pub fn stored<A: Personal>(
             let whole = key.seal(&serde_json::to_vec(event)?, &event_place(A::TYPE, &stream.to_string(), sequence));
             let mut payload = serde_json::to_value(&left)?;
             payload[MEMBER] = Value::String(whole.text());
-            payload
+            payload.to_string()
         }
-        (Some(_) | None, _) => serde_json::to_value(event)?,
+        (Some(_) | None, _) => serde_json::to_string(event)?,
     };
     Ok(NewEvent { event_type: event.event_type(), event_version: event.event_version(), payload })
 }

@@ -24,7 +24,7 @@ const AGAIN_MS: [u64; 3] = [5, 20, 80];
 /// How often an idle projection looks without being woken.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long a projection that took something in rests while nobody waits for it: what comes meanwhile shares a turn.
-const REST: Duration = Duration::from_millis(50);
+const REST: Duration = Duration::from_millis(100);
 
 /// Where each projection stands, as far as this node knows, and whether somebody waits for one.
 #[derive(Debug, Default)]

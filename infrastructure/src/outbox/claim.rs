@@ -59,9 +59,12 @@ pub async fn claim(
     let rows = sqlx::query(
         "with due as (
             select o.id from outbox o
+                   -- On its own (limit): all at once, the planner would read the whole outbox.
+                   left join lateral (
+                       select b.id from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3)
+                        order by b.id limit 1) as before on true
              where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
-               and (o.priority = 0 or o.bucket <> all($4))
-               and not exists (select from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3))
+               and (o.priority = 0 or o.bucket <> all($4)) and before.id is null
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
          update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3
@@ -101,9 +104,7 @@ pub async fn claim(
 /// # Errors
 /// The database.
 pub async fn any_waits(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from outbox where state = 0 and priority in (0, 1) and due_at <= now())")
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar("select exists (select from outbox where state = 0 and due_at <= now())").fetch_one(pool).await
 }
 
 /// Makes a dead letter of a message that can never leave.

@@ -18,6 +18,8 @@ const PAIR_PERIOD: Duration = Duration::from_secs(6);
 const LINE_IN_FLIGHT: (u32, u32) = (96, 512);
 /// The part of them that broadcasts may be.
 const BROADCASTS_IN_FLIGHT: f64 = 0.8;
+/// How long after an answer people are held to talk on a line.
+const TALK: Duration = Duration::from_secs(1);
 /// What a line may send at once, in seconds of its rate: within any second it sends little more than it may.
 const BURST_SEC: f64 = 0.25;
 /// What broadcasts leave of that to conversations, who so never wait behind them.
@@ -37,6 +39,18 @@ struct LineBucket {
     refilled: Instant,
     everything: Gate,
     broadcasts: Gate,
+    replied: Option<Instant>,
+}
+
+/// What a line has for broadcasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// How many it takes at this moment.
+    pub now: i64,
+    /// How many it ever takes at once.
+    pub most: i64,
+    /// Whether it answered somebody a moment ago.
+    pub people_talk: bool,
 }
 
 /// The right of a message to leave now, which is a token of its line and a place in flight. Dropped, it frees the place;
@@ -85,7 +99,14 @@ impl Gate {
 impl LineBucket {
     fn new(per_second: u32) -> Self {
         let tokens = burst(f64::from(per_second.max(1)));
-        Self { per_second, tokens, refilled: Instant::now(), everything: Gate::default(), broadcasts: Gate::default() }
+        Self {
+            per_second,
+            tokens,
+            refilled: Instant::now(),
+            everything: Gate::default(),
+            broadcasts: Gate::default(),
+            replied: None,
+        }
     }
 
     fn refill(&mut self, now: Instant) -> f64 {
@@ -106,6 +127,9 @@ impl LineBucket {
             return Err(wait);
         }
         self.tokens -= 1.0;
+        if !is_broadcast {
+            self.replied = Some(now);
+        }
         self.everything.in_flight += 1;
         self.broadcasts.in_flight += usize::from(is_broadcast);
         Ok(())
@@ -178,19 +202,20 @@ impl Limits {
         if closed { None } else { self.take(line, is_broadcast).ok() }
     }
 
-    /// How many broadcasts a line of this rate takes at this moment, and how many it ever takes at once.
-    pub fn room_for_broadcasts(&self, line: &str, per_second: u32) -> (i64, i64) {
+    /// What a line of this rate has for broadcasts at this moment.
+    pub fn room_for_broadcasts(&self, line: &str, per_second: u32) -> Room {
         self.learn(line, per_second);
         let (mut lines, now) = (self.lines(), Instant::now());
-        let Some(bucket) = lines.get_mut(line) else { return (0, 0) };
+        let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second));
         let rate = bucket.refill(now);
         let places = bucket.in_flight_max().1;
         let room = |tokens: f64, places: usize| (tokens - kept_back(rate)).max(0.0).min(places as f64) as i64;
-        let most = room(burst(rate), places);
-        if bucket.is_closed(now, true) {
-            return (0, most);
+        let free = places.saturating_sub(bucket.broadcasts.in_flight);
+        Room {
+            now: if bucket.is_closed(now, true) { 0 } else { room(bucket.tokens, free) },
+            most: room(burst(rate), places),
+            people_talk: bucket.replied.is_some_and(|at| now.duration_since(at) < TALK),
         }
-        (room(bucket.tokens, places.saturating_sub(bucket.broadcasts.in_flight)), most)
     }
 
     /// Takes the right of a pair to one message more, or says how long to wait.
@@ -259,16 +284,18 @@ mod tests {
     #[test]
     fn broadcasts_leave_a_part_of_the_line_to_conversations() {
         let limits = Arc::new(Limits::new());
-        assert_eq!(limits.room_for_broadcasts("1", 100), (15, 15));
+        let room = |line, rate| limits.room_for_broadcasts(line, rate);
+        assert_eq!(room("1", 100), Room { now: 15, most: 15, people_talk: false });
         let many = taken(&limits, "1", true);
         assert!((15..=16).contains(&many), "{many}");
         assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
-        assert_eq!(limits.room_for_broadcasts("1", 100), (0, 15));
+        assert_eq!(room("1", 100).now, 0);
         assert!(limits.take("1", false).is_ok(), "a reply does not wait");
         let many = taken(&limits, "1", false);
         assert!((8..=10).contains(&many), "{many}");
-        assert_eq!(limits.room_for_broadcasts("two", 20), (3, 3));
-        assert_eq!(limits.room_for_broadcasts("one", 1), (1, 1));
+        assert_eq!(room("1", 100), Room { now: 0, most: 15, people_talk: true });
+        assert_eq!(room("two", 20).now, 3);
+        assert_eq!(room("one", 1).now, 1);
         assert!(limits.take("one", true).is_ok(), "a slow line takes broadcasts too");
     }
 

@@ -2,16 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use domain::shared::ids::TenantId;
 use sha2::{Digest, Sha256};
 
+use crate::security::xchacha::{NONCE_BYTES, XChaCha};
 use crate::security::{derive_key, random_bytes};
 
 const VERSION: &str = "v1";
 const KEY_LABEL: &str = "flowbot/secret-box/v1";
-const NONCE_BYTES: usize = 24;
 
 /// Why a value was not sealed or not opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +44,14 @@ pub struct SecretBox {
 #[derive(Clone)]
 struct Key {
     id: String,
-    cipher: XChaCha20Poly1305,
+    cipher: XChaCha,
 }
 
 impl Key {
     fn new(master: &[u8; 32]) -> Self {
         let key = derive_key(master, KEY_LABEL);
         let id = hex::encode(&Sha256::digest(key)[..4]);
-        Self { id, cipher: XChaCha20Poly1305::new(&key.into()) }
+        Self { id, cipher: XChaCha::new(&key) }
     }
 }
 
@@ -83,10 +81,8 @@ impl SecretBox {
     /// When the system has no randomness, or the text is beyond the cipher's 256 GiB.
     pub fn seal(&self, plaintext: &[u8], aad: &str) -> Result<String, SecretBoxError> {
         let nonce = random_bytes::<NONCE_BYTES>()?;
-        let payload = Payload { msg: plaintext, aad: aad.as_bytes() };
-        let sealed = self.present.cipher.encrypt(XNonce::from_slice(&nonce), payload);
-        let sealed = sealed.map_err(|_| SecretBoxError::Refused)?;
-        let body = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
+        let sealed = self.present.cipher.seal(&nonce, plaintext, aad.as_bytes()).ok_or(SecretBoxError::Refused)?;
+        let body = URL_SAFE_NO_PAD.encode(sealed);
         Ok(format!("{VERSION}.{}.{body}", self.present.id))
     }
 
@@ -102,9 +98,10 @@ impl SecretBox {
         let key = std::iter::once(&self.present).chain(&self.former).find(|key| key.id == id);
         let key = key.ok_or_else(|| SecretBoxError::UnknownKey(id.to_owned()))?;
         let bytes = URL_SAFE_NO_PAD.decode(body).map_err(|_| SecretBoxError::Malformed)?;
-        let (nonce, msg) = bytes.split_at_checked(NONCE_BYTES).ok_or(SecretBoxError::Malformed)?;
-        let payload = Payload { msg, aad: aad.as_bytes() };
-        key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SecretBoxError::Refused)
+        if bytes.len() < NONCE_BYTES {
+            return Err(SecretBoxError::Malformed);
+        }
+        key.cipher.open(&bytes, aad.as_bytes()).ok_or(SecretBoxError::Refused)
     }
 
     /// Whether `sealed` waits to be sealed again under the present key.

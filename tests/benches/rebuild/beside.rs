@@ -125,7 +125,8 @@ fn started(stream: &StreamId) -> Append {
             event_type: "conversation.started".to_owned(),
             event_version: "1".to_owned(),
             payload: json!({ "type": "started", "contactId": Uuid::now_v7(), "channel": "whatsapp", "line": tests::app::LINE,
-                             "address": { "phone": "+972501234567" }, "name": "Dana Levi", "at": "2026-11-22T10:00:00Z" }),
+                             "address": { "phone": "+972501234567" }, "name": "Dana Levi", "at": "2026-11-22T10:00:00Z" })
+                .to_string(),
         }],
         metadata: json!({ "actor": "system", "correlationId": Uuid::now_v7(), "causationId": "" }),
         once: Vec::new(),

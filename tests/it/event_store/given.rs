@@ -146,7 +146,7 @@ pub fn append(stream: &StreamId, expected: i64, events: &[LeadEvent]) -> Append 
     let new = |event: &LeadEvent| NewEvent {
         event_type: event.event_type(),
         event_version: event.event_version(),
-        payload: json!(event),
+        payload: json!(event).to_string(),
     };
     Append {
         aggregate_type: Lead::TYPE,

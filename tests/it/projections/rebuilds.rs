@@ -156,6 +156,10 @@ async fn a_rebuild_under_load_fails_nobody_and_changes_nothing() {
     assert_eq!(app.call(Method::GET, "/readyz", None, &[]).await.status, StatusCode::OK);
     let database = app.stop().await;
     is_true(&database.pool).await;
+    let untended =
+        "select relname::text from pg_class where relkind = 'r' and reloptions::text like '%autovacuum_enabled%'";
+    let untended: Vec<String> = sqlx::query_scalar(untended).fetch_all(&database.pool).await.expect("tables");
+    assert!(untended.is_empty(), "what lives is vacuumed: {untended:?}");
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ pub(super) const GRAVES_REFUSED: &str =
 
 pub(super) const EVENTS: &str = "appended as (
     insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
-    select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload, e.metadata
-      from unnest({1}::int[], {2}::text[], {3}::text[], {4}::bigint[], {5}::text[], {6}::text[], {7}::json[], {8}::json[])
+    select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload::json, e.metadata::json
+      from unnest({1}::int[], {2}::text[], {3}::text[], {4}::bigint[], {5}::text[], {6}::text[], {7}::text[], {8}::text[])
            with ordinality as e(command, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, n)
      {unless_refused} order by n
     returning aggregate_id, aggregate_type, log_epoch, transaction_id, global_position
@@ -80,12 +80,12 @@ pub(super) const TOLD: &str = "told as (
 pub(super) const SENDS: &str = "sends as (
     insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry,
                         state, attempts, lease_token, lease_until)
-    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient, s.content, now() + {9}::interval, s.retry,
+    select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient::json, s.content::json, now() + {9}::interval, s.retry,
            s.claimed::int, s.claimed::int, case when s.claimed then s.token end,
            case when s.claimed then now() + interval '1 second' * {12} end
       from (select u.*, u.token is not null and before.id is null as claimed
-              from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::json[],
-                          {8}::json[], {10}::int[], {11}::uuid[])
+              from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::text[],
+                          {8}::text[], {10}::int[], {11}::uuid[])
                    with ordinality as u(command, tenant, lane, bucket, message, priority, recipient, content, retry, token, n)
                    left join lateral (
                        select b.id from outbox b where b.lane = u.lane and b.state in (0, 1, 2, 3) and u.token is not null
@@ -107,8 +107,8 @@ pub(super) const SENDS_AGAIN: &str = "on conflict (message_id) do update
 
 pub(super) const LATER: &str = "later as (
     insert into jobs (tenant_id, key, work, run_at)
-    select j.tenant, j.key, j.work, j.run_at
-      from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::json[], {5}::timestamptz[]) as j(command, tenant, key, work, run_at)
+    select j.tenant, j.key, j.work::json, j.run_at
+      from unnest({1}::int[], {2}::uuid[], {3}::text[], {4}::text[], {5}::timestamptz[]) as j(command, tenant, key, work, run_at)
      {unless_refused}
     on conflict (key) do update
        set work = excluded.work, run_at = excluded.run_at, attempts = 0, locked_until = null, lock_token = null, dead = false

@@ -119,7 +119,11 @@ async fn make(connection: &mut PgConnection, name: &str, cut: &Cut, confirm: boo
     .bind(to)
     .execute(&mut *connection)
     .await?;
-    let make = format!("create table {} (like {name} including all)", table(name, generation, Role::Building));
+    // It only grows until it is live: nothing is to be vacuumed, and the disk is everybody's.
+    let make = format!(
+        "create table {} (like {name} including all) with (autovacuum_enabled = off)",
+        table(name, generation, Role::Building)
+    );
     sqlx::query(&make).execute(connection).await?;
     Ok(generation)
 }

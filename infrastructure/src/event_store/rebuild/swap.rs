@@ -86,6 +86,7 @@ async fn exchange(
         format!("lock table {name}, {new} in access exclusive mode"),
         format!("alter table {name} rename to {kept}"),
         format!("alter table {new} rename to {name}"),
+        format!("alter table {name} reset (autovacuum_enabled)"),
     ] {
         sqlx::query(&statement).execute(&mut *connection).await?;
     }

@@ -53,18 +53,15 @@ pub async fn under_way(pool: &PgPool) -> AppResult<Vec<UnderWay>> {
     rows.into_iter().map(read).collect()
 }
 
-/// How many broadcast messages of a line are on their way, `most` of each kind. In the order of the indexes, so that they
-/// are walked: gathered as a bitmap, what was sent since the last vacuum would be looked at each time.
+/// How many broadcast messages of a line wait in the outbox, up to `most`. In the order of the index, so that it is
+/// walked: gathered as a bitmap, what was sent since the last vacuum would be looked at each time.
 ///
 /// # Errors
 /// The database.
-pub async fn on_their_way(pool: &PgPool, line: &str, most: i64) -> AppResult<i64> {
-    let sql = "select (select count(*) from (
-                          select from outbox where state = 0 and priority = 1 and bucket = $1
-                           order by priority, due_at, id limit $2) as waiting)
-                    + (select count(*) from (
-                          select from outbox where state in (1, 2) and priority = 1 and bucket = $1
-                           order by lease_until limit $2) as leaving)";
+pub async fn waiting(pool: &PgPool, line: &str, most: i64) -> AppResult<i64> {
+    let sql = "select count(*) from (
+                   select from outbox where state = 0 and priority = 1 and bucket = $1
+                    order by priority, due_at, id limit $2) as waiting";
     sqlx::query_scalar(sql).bind(line).bind(most).fetch_one(pool).await.map_err(app_error)
 }
 
