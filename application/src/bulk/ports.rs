@@ -35,7 +35,7 @@ pub trait BulkStore: Send + Sync {
         templates: &[String],
         recipients: &[Queued],
     ) -> AppResult<Vec<SkippedView>>;
-    /// One, or the newest 50.
+    /// One, or the newest 50; fewer once 100 000 recipients are counted among them.
     async fn list(&self, tenant: TenantId, id: Option<BulkSendId>) -> AppResult<Vec<BulkSendView>>;
     /// A page of its recipients.
     async fn recipients(

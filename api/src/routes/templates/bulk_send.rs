@@ -142,7 +142,7 @@ impl BulkSendsApi {
 
     /// Show how far bulk sends are
     ///
-    /// The one with this id, or the newest 50.
+    /// The one with this id, or the newest 50; fewer once 100 000 recipients are counted among them.
     #[oai(path = "/", method = "get", operation_id = "getBulkSends")]
     async fn list(
         &self,

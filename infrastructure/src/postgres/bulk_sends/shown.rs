@@ -14,11 +14,16 @@ use crate::postgres::app_error;
 
 /// Bulk sends shown when none is named.
 const NEWEST: i64 = 50;
+/// Fewer when those that are newer have as many recipients: they are counted as they are shown.
+const COUNTED: i64 = 100_000;
 
 const LIST: &str = "
 select b.id, b.plan, b.line, b.state, b.total, b.created_at, b.ended_at, n.*
-  from (select * from bulk_sends where tenant_id = $1 and state <> 'preparing' and ($2::uuid is null or id = $2)
-         order by created_at desc, id limit $3) as b
+  from (select * from (
+            select *, sum(total) over (order by created_at desc, id
+                                       rows between unbounded preceding and 1 preceding) as newer
+              from bulk_sends where tenant_id = $1 and state <> 'preparing' and ($2::uuid is null or id = $2)) as every
+         where coalesce(newer, 0) < $4 order by created_at desc, id limit $3) as b
  cross join lateral (
        select count(*) filter (where r.state in (0, 1) and b.state = 'running') as waiting,
               count(*) filter (where r.state = 3 or r.state in (0, 1) and b.state <> 'running') as skipped,
@@ -45,7 +50,7 @@ select r.number, r.phone, r.reason, r.details, r.message_id, (m.body ->> 'conver
  order by r.number limit $5";
 
 pub async fn list(pool: &PgPool, tenant: TenantId, id: Option<BulkSendId>) -> AppResult<Vec<BulkSendView>> {
-    let query = sqlx::query(LIST).bind(tenant.0).bind(id.map(|id| id.0)).bind(NEWEST);
+    let query = sqlx::query(LIST).bind(tenant.0).bind(id.map(|id| id.0)).bind(NEWEST).bind(COUNTED);
     let rows = query.fetch_all(pool).await.map_err(app_error)?;
     rows.iter().map(|row| view(row).map_err(app_error)).collect()
 }

@@ -171,6 +171,22 @@ async fn who_is_passed_over_is_named_with_the_reason_and_opting_out_is_always_ho
 }
 
 #[tokio::test]
+async fn the_list_is_as_long_as_it_can_be_counted_at_once() {
+    let app = TestApp::start().await;
+    let (dana, _) = with_group(&app, &["first"], "random").await;
+    let made = start(&dana, &json!({ "templateName": "first", "phones": phones(2) })).await;
+    let older = "insert into bulk_sends (id, tenant_id, plan, line, state, total, created_by, created_at)
+                 select gen_random_uuid(), tenant_id, plan, line, 'completed', 60000, created_by,
+                        created_at - n * interval '1 hour'
+                   from bulk_sends cross join generate_series(1, 3) as n";
+    sqlx::query(older).execute(&app.database.pool).await.expect("large ones");
+    let list = dana.get(BULK).await.ok();
+    let totals: Vec<_> = list["bulkSends"].as_array().expect("a list").iter().map(|it| it["total"].clone()).collect();
+    assert_eq!(totals, [2, 60_000, 60_000]);
+    assert_eq!(shown(&dana, &id(&made)).await["total"], 2);
+}
+
+#[tokio::test]
 async fn what_may_not_be_sent_to_many_is_refused_and_nobody_is_queued() {
     let app = TestApp::start().await;
     let (dana, group) = with_group(&app, &["first"], "random").await;
