@@ -242,7 +242,11 @@ async fn measure(told: bool) -> anyhow::Result<()> {
     let queued = api.bulk(1, RECIPIENTS).await?;
     println!("| {RECIPIENTS} recipients queued in | {:.1} s |", queued.as_secs_f64());
     let times = sent(&seen, 0, RECIPIENTS).await;
-    println!("| sent | {} of {RECIPIENTS}, {:.0} a second |", times.len(), rate(&times));
+    println!("| sent to new contacts | {} of {RECIPIENTS}, {:.0} a second |", times.len(), rate(&times));
+    let from = seen.broadcasts.lock().unwrap().len();
+    api.bulk(1, RECIPIENTS).await?;
+    let times = sent(&seen, from, RECIPIENTS).await;
+    println!("| sent to the same once more | {} of {RECIPIENTS}, {:.0} a second |", times.len(), rate(&times));
     println!("| memory at most | {:.0} MiB |", flowbot.peak_mib());
     api.line(80).await?;
     let from = seen.broadcasts.lock().unwrap().len();

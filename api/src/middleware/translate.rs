@@ -11,9 +11,6 @@ use serde_json::Value;
 use crate::app::App;
 use crate::{language, security};
 
-/// Bytes of an error at most; what is longer is none of ours.
-const ERROR_BYTES_MAX: usize = 1 << 20;
-
 /// What the person behind a request chose, once [`security::Caller`] knows who they are.
 #[derive(Clone, Default)]
 pub struct Chosen(Arc<OnceLock<Option<Language>>>);
@@ -93,7 +90,8 @@ fn is_json(response: &Response) -> bool {
 /// The same error with its sentence in the reader's language, and a header that names it.
 async fn translated(response: Response, reader: &Reader) -> Response {
     let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = body.into_bytes_limit(ERROR_BYTES_MAX).await else {
+    // However long: we wrote it, and of 10 000 phones each that is none is told.
+    let Ok(bytes) = body.into_bytes().await else {
         return Response::from_parts(parts, Body::empty());
     };
     let Some((mut error, code)) = error_of(&bytes) else { return Response::from_parts(parts, Body::from_bytes(bytes)) };
@@ -167,6 +165,16 @@ mod tests {
         let endpoint = make_sync(move |_| graph().into_response()).with(Translate).with(CookieJarManager::new());
         let response = endpoint.call(Request::builder().header("accept-language", "ru").finish()).await.unwrap();
         assert_eq!(response.header("content-language"), None);
+        assert_eq!(response.into_body().into_json::<Value>().await.unwrap(), body);
+    }
+
+    #[tokio::test]
+    async fn an_error_that_tells_much_tells_all_of_it() {
+        let body = json!({ "error": "x".repeat(3 << 20), "code": "not_found" });
+        let shown = body.clone();
+        let long = move || poem::web::Json(shown.clone()).with_status(poem::http::StatusCode::BAD_REQUEST);
+        let endpoint = make_sync(move |_| long().into_response()).with(Translate).with(CookieJarManager::new());
+        let response = endpoint.call(Request::default()).await.unwrap();
         assert_eq!(response.into_body().into_json::<Value>().await.unwrap(), body);
     }
 }

@@ -126,9 +126,9 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Starts the writer; it ends when the last handle is dropped. One, because while one statement commits the
-    /// next batch grows: at 8 callers that was well ahead of 2, 3 and 6 writers, and on the whole path slightly; at 32
-    /// callers 3 writers did better (single runs on a busy machine).
+    /// Starts the writers; they end when the last handle is dropped. One of each kind, because while one statement
+    /// commits the next batch grows: at 8 callers that was well ahead of 2, 3 and 6 writers, and on the whole path slightly;
+    /// at 32 callers 3 writers did better (single runs on a busy machine).
     pub fn start(pool: PgPool) -> Self {
         Self::handing_on(pool, Arc::default())
     }
