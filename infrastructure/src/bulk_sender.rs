@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::outbox::limits::Limits;
 use crate::postgres::bulk_sends::claims::{self, Claimed, UnderWay};
 
-/// How often running bulk sends are looked at while nothing can be handed over.
+/// How often running bulk sends are looked at, at least, while nothing can be handed over.
 const IDLE: Duration = Duration::from_millis(20);
 /// How often those are forgotten that nobody prepares any more.
 const TIDY: Duration = Duration::from_secs(60);
@@ -43,6 +43,25 @@ const NOBODY: i32 = -1;
 
 /// The last recipient that was claimed, by bulk send: what lies before need not be walked over again.
 type Reached = HashMap<BulkSendId, i32>;
+
+/// What a look at a bulk send came to.
+#[derive(Clone, Copy)]
+enum Advanced {
+    /// Recipients are done with; there may be more.
+    Some,
+    /// Nothing, and nothing will be before this has passed.
+    Wait(Duration),
+}
+
+impl Advanced {
+    /// Of two bulk sends, what is to be done first.
+    fn sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Wait(a), Self::Wait(b)) => Self::Wait(a.min(b)),
+            _ => Self::Some,
+        }
+    }
+}
 
 /// Hands bulk sends over.
 pub struct BulkSender {
@@ -72,8 +91,8 @@ impl BulkSender {
             }
             let pause = match self.round(&mut reached).await {
                 Ok(None) => LOOK,
-                Ok(Some(0)) => IDLE,
-                Ok(Some(_)) => continue,
+                Ok(Some(Advanced::Wait(wait))) => wait,
+                Ok(Some(Advanced::Some)) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "Bulk sends could not go on");
                     Duration::from_secs(1)
@@ -86,18 +105,19 @@ impl BulkSender {
         }
     }
 
-    /// A claim of each bulk send under way; how many recipients were done with. `None` when there is none under way.
-    async fn round(&self, reached: &mut Reached) -> AppResult<Option<usize>> {
+    /// A claim of each bulk send under way. `None` when there is none under way.
+    async fn round(&self, reached: &mut Reached) -> AppResult<Option<Advanced>> {
         let under_way = claims::under_way(&self.pool).await?;
         reached.retain(|id, _| under_way.iter().any(|bulk| bulk.id == *id));
         if under_way.is_empty() {
             return Ok(None);
         }
-        let mut done = 0;
+        let mut advanced = Advanced::Wait(IDLE);
         for bulk in under_way {
-            done += self.advance(&bulk, reached.entry(bulk.id).or_insert(NOBODY)).await?;
+            let this = self.advance(&bulk, reached.entry(bulk.id).or_insert(NOBODY)).await?;
+            advanced = advanced.sooner(this);
         }
-        Ok(Some(done))
+        Ok(Some(advanced))
     }
 
     /// Claims recipients after those that were claimed before, and when there are none, from the first: whose lease ran
@@ -115,30 +135,32 @@ impl BulkSender {
         Ok(claimed)
     }
 
-    async fn advance(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<usize> {
+    async fn advance(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<Advanced> {
         let line = self.directory.find(&bulk.line).await?.filter(|line| line.tenant == bulk.tenant);
         let Some(line) = line else { return self.give_up(bulk, reached).await };
-        let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(0) };
+        let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(Advanced::Wait(IDLE)) };
         let rate = i64::from(open.messages_per_second);
         let ahead = (rate / 2).clamp(AHEAD.0, AHEAD.1);
-        let room = self.limits.room_for_broadcasts(&bulk.line, open.messages_per_second);
+        self.limits.learn(&bulk.line, open.messages_per_second);
+        let room = self.limits.room_for_broadcasts(&bulk.line);
         // Not one by one as the line takes them: what goes together shares its commits.
         let many = (rate / if room.people_talk { 32 } else { 8 }).clamp(CLAIM.0, CLAIM.1).min(room.most);
-        if room.now < many {
-            return Ok(0);
+        let wait = self.limits.broadcasts_wait(&bulk.line, many).unwrap_or(IDLE);
+        if !wait.is_zero() {
+            return Ok(Advanced::Wait(wait));
         }
         if ahead - claims::waiting(&self.pool, &bulk.line, ahead).await? < many {
-            return Ok(0);
+            return Ok(Advanced::Wait(IDLE));
         }
         let token = Uuid::new_v4();
         let claimed = self.claim(bulk.id, token, reached, many).await?;
         if claimed.is_empty() {
-            return Ok(0);
+            return Ok(Advanced::Wait(IDLE));
         }
         let flow = self.flow(bulk).await?;
         let outcomes = self.hand_over(bulk, &line, flow.as_ref(), claimed).await?;
         claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(outcomes.len())
+        Ok(if outcomes.is_empty() { Advanced::Wait(IDLE) } else { Advanced::Some })
     }
 
     /// The flow answers go on in, as long as it is active.
@@ -187,13 +209,13 @@ impl BulkSender {
     }
 
     /// The line is not the account's any more.
-    async fn give_up(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<usize> {
+    async fn give_up(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<Advanced> {
         let token = Uuid::new_v4();
         let claimed = self.claim(bulk.id, token, reached, CLAIM.1).await?;
         let words = "the account has no such line any more";
         let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
         let outcomes: Vec<_> = claimed.into_iter().map(each).collect();
         claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(outcomes.len())
+        Ok(if outcomes.is_empty() { Advanced::Wait(IDLE) } else { Advanced::Some })
     }
 }

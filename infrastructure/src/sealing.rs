@@ -15,7 +15,6 @@ pub mod head_file;
 pub mod inclusion;
 pub mod keys;
 pub mod leaf;
-pub mod numbers;
 pub mod proofs;
 pub mod reader;
 pub mod sealer;

@@ -150,7 +150,7 @@ async fn nothing_stale_was_committed(pool: &PgPool, written: i64) {
 /// Holds the moment between "it leaves" and the request open: the statement that says so waits for this lock.
 const HOLD_DEPARTURES: &str = "
 create function hold() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
-create trigger hold before update on outbox for each row when (old.state = 1 and new.state = 2) execute function hold()";
+create trigger hold before update on outbox for each row when (not old.leaving and new.leaving) execute function hold()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_alone() {
@@ -172,12 +172,11 @@ async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_al
     a.signal("STOP");
     let answer = tokio::time::sleep(Duration::from_secs_f64(ANSWER_SEC + 1.0));
     hold.rollback().await.expect("the lock is gone");
-    eventually("the message on its way", async || (count(pool, "outbox where state = 2").await == 1).then_some(()))
-        .await;
+    eventually("the message on its way", async || (count(pool, "outbox where leaving").await == 1).then_some(())).await;
 
     let b = Child::start(&database, &world.graph.url).await;
     eventually("the message to be sent again", async || {
-        let time_passes = "update outbox set lease_until = now() - interval '1 second' where state in (2, 3)";
+        let time_passes = "update outbox set lease_until = now() - interval '1 second' where leaving or state = 3";
         sqlx::query(time_passes).execute(pool).await.expect("the outbox");
         (world.graph.calls().len() == 1).then_some(())
     })

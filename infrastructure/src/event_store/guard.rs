@@ -21,14 +21,14 @@ select c.system_identifier::text as cluster_here, d.oid::bigint as database_here
 
 /// What a restored copy would go on with, and what may be done already where it came from.
 const WAITING: &str = "
-select (select count(*) from outbox where state in (0, 1, 2, 3)) as messages,
+select (select count(*) from outbox where state <> 4) as messages,
        (select count(*) from jobs where not dead) as jobs,
        (select count(*) from webhook_journal where state = 0) as webhooks";
 
 /// What becomes of what waits when it is given up: it is kept beside, where a person finds it.
 const GIVE_UP: [&str; 3] = [
     "update outbox set state = 4, lease_token = null, lease_until = null, last_error = 'given up when the store was adopted'
-      where state in (0, 1, 2, 3)",
+      where state <> 4",
     "update jobs set dead = true, locked_until = null, lock_token = null, last_error = 'given up when the store was adopted'
       where not dead",
     "update webhook_journal set state = 2, reason = 'given up when the store was adopted' where state = 0",

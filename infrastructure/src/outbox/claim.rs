@@ -61,12 +61,12 @@ pub async fn claim(
             select o.id from outbox o
                    -- On its own (limit): all at once, the planner would read the whole outbox.
                    left join lateral (
-                       select b.id from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3)
+                       select b.id from outbox b where b.lane = o.lane and b.id < o.id and b.state <> 4
                         order by b.id limit 1) as before on true
              where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
                and (o.priority = 0 or o.bucket <> all($4)) and before.id is null
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
-         update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
+         update outbox o set state = 1, leaving = false, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3
            from due cross join (select set_config('synchronous_commit', 'off', true)) as unhurried where o.id = due.id
          returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,

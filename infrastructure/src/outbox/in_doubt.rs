@@ -53,12 +53,12 @@ pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
     .fetch_one(pool)
     .await?;
     let unsent = "update outbox set state = 0, attempts = attempts - 1, lease_token = null, lease_until = null
-                   where state = 1 and lease_until < now()";
+                   where state = 1 and not leaving and lease_until < now()";
     sqlx::query(unsent).execute(pool).await?;
     let doubtful: i64 = sqlx::query_scalar(told!(
         "update outbox o set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
                 last_error = 'the sender stopped before the answer came', error_code = null, error_class = null
-          where state = 2 and lease_until < now()",
+          where state = 1 and leaving and lease_until < now()",
         "in_doubt",
         "null",
         "null",

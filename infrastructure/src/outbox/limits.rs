@@ -24,6 +24,8 @@ const TALK: Duration = Duration::from_secs(1);
 const BURST_SEC: f64 = 0.25;
 /// What broadcasts leave of that to conversations, who so never wait behind them.
 const KEPT_BACK_SEC: f64 = 0.1;
+/// The longest that broadcasts are expected to take from where they are let through to their tokens.
+const LEAD_MAX: Duration = Duration::from_millis(100);
 
 /// What this node has sent lately.
 pub struct Limits {
@@ -40,13 +42,15 @@ struct LineBucket {
     everything: Gate,
     broadcasts: Gate,
     replied: Option<Instant>,
+    /// When broadcasts were last let through that have not got here yet.
+    let_through: Option<Instant>,
+    /// How long those take that are let through.
+    lead: Duration,
 }
 
 /// What a line has for broadcasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Room {
-    /// How many it takes at this moment.
-    pub now: i64,
     /// How many it ever takes at once.
     pub most: i64,
     /// Whether it answered somebody a moment ago.
@@ -106,6 +110,8 @@ impl LineBucket {
             everything: Gate::default(),
             broadcasts: Gate::default(),
             replied: None,
+            let_through: None,
+            lead: Duration::ZERO,
         }
     }
 
@@ -129,10 +135,29 @@ impl LineBucket {
         self.tokens -= 1.0;
         if !is_broadcast {
             self.replied = Some(now);
+        } else if let Some(since) = self.let_through.take() {
+            let lead = now.duration_since(since).min(LEAD_MAX);
+            self.lead = (self.lead * 3 + lead) / 4;
         }
         self.everything.in_flight += 1;
         self.broadcasts.in_flight += usize::from(is_broadcast);
         Ok(())
+    }
+
+    /// How long until so many broadcasts may be let through, so that their tokens are there when they are. `None`: not
+    /// before answers come, or the line is open again.
+    fn broadcasts_wait(&mut self, now: Instant, many: i64) -> Option<Duration> {
+        let rate = self.refill(now);
+        let free = self.in_flight_max().1.saturating_sub(self.broadcasts.in_flight);
+        if many > free as i64 || self.is_closed(now, true) {
+            return None;
+        }
+        let missing = (many as f64 + kept_back(rate)).min(burst(rate)) - self.tokens;
+        let wait = Duration::from_secs_f64((missing / rate).max(0.0)).saturating_sub(self.lead);
+        if wait.is_zero() {
+            self.let_through = Some(now);
+        }
+        Some(wait)
     }
 
     /// Messages that may be in flight, and broadcasts among them.
@@ -202,20 +227,21 @@ impl Limits {
         if closed { None } else { self.take(line, is_broadcast).ok() }
     }
 
-    /// What a line of this rate has for broadcasts at this moment.
-    pub fn room_for_broadcasts(&self, line: &str, per_second: u32) -> Room {
-        self.learn(line, per_second);
-        let (mut lines, now) = (self.lines(), Instant::now());
-        let bucket = lines.entry(line.to_owned()).or_insert_with(|| LineBucket::new(per_second));
-        let rate = bucket.refill(now);
-        let places = bucket.in_flight_max().1;
-        let room = |tokens: f64, places: usize| (tokens - kept_back(rate)).max(0.0).min(places as f64) as i64;
-        let free = places.saturating_sub(bucket.broadcasts.in_flight);
+    /// What a line has for broadcasts; nothing while nobody knows how fast it is.
+    pub fn room_for_broadcasts(&self, line: &str) -> Room {
+        let lines = self.lines();
+        let Some(bucket) = lines.get(line) else { return Room::default() };
+        let rate = f64::from(bucket.per_second.max(1));
         Room {
-            now: if bucket.is_closed(now, true) { 0 } else { room(bucket.tokens, free) },
-            most: room(burst(rate), places),
-            people_talk: bucket.replied.is_some_and(|at| now.duration_since(at) < TALK),
+            most: (burst(rate) - kept_back(rate)).max(0.0).min(bucket.in_flight_max().1 as f64) as i64,
+            people_talk: bucket.replied.is_some_and(|at| at.elapsed() < TALK),
         }
+    }
+
+    /// How long until a line takes so many broadcasts that are on their way to it from then on; what they need until they
+    /// take their tokens is counted in, as it was lately. `None`: nobody can say.
+    pub fn broadcasts_wait(&self, line: &str, many: i64) -> Option<Duration> {
+        self.lines().get_mut(line)?.broadcasts_wait(Instant::now(), many)
     }
 
     /// Takes the right of a pair to one message more, or says how long to wait.
@@ -284,19 +310,39 @@ mod tests {
     #[test]
     fn broadcasts_leave_a_part_of_the_line_to_conversations() {
         let limits = Arc::new(Limits::new());
-        let room = |line, rate| limits.room_for_broadcasts(line, rate);
-        assert_eq!(room("1", 100), Room { now: 15, most: 15, people_talk: false });
+        let room = |line, rate| {
+            limits.learn(line, rate);
+            limits.room_for_broadcasts(line)
+        };
+        assert_eq!(room("1", 100), Room { most: 15, people_talk: false });
         let many = taken(&limits, "1", true);
         assert!((15..=16).contains(&many), "{many}");
         assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
-        assert_eq!(room("1", 100).now, 0);
+        assert_eq!(limits.broadcasts_wait("1", 1), None);
         assert!(limits.take("1", false).is_ok(), "a reply does not wait");
         let many = taken(&limits, "1", false);
         assert!((8..=10).contains(&many), "{many}");
-        assert_eq!(room("1", 100), Room { now: 0, most: 15, people_talk: true });
-        assert_eq!(room("two", 20).now, 3);
-        assert_eq!(room("one", 1).now, 1);
+        assert_eq!(room("1", 100), Room { most: 15, people_talk: true });
+        assert_eq!(room("two", 20).most, 3);
+        assert_eq!(room("one", 1).most, 1);
+        assert_eq!(limits.room_for_broadcasts("unknown"), Room::default());
         assert!(limits.take("one", true).is_ok(), "a slow line takes broadcasts too");
+    }
+
+    #[test]
+    fn broadcasts_are_let_through_as_early_as_they_need_to_get_there() {
+        let (mut bucket, began) = (LineBucket::new(1_000), Instant::now());
+        let at = |ms| began + Duration::from_millis(ms);
+        assert_eq!(bucket.broadcasts_wait(began, 125), Some(Duration::ZERO), "the line has been quiet");
+        // They take 40 ms to get there.
+        assert!((0..125).all(|_| bucket.take(at(40), true).is_ok()));
+        assert_eq!(bucket.lead, Duration::from_millis(10), "a quarter of what was seen");
+        let wait = bucket.broadcasts_wait(at(40), 125).expect("open");
+        // 125 of 250 tokens are there, 100 are kept back: 100 are missing, less what comes on the way.
+        assert!((89..=90).contains(&wait.as_millis()), "{wait:?}");
+        assert_eq!(bucket.broadcasts_wait(at(40) + wait, 125), Some(Duration::ZERO));
+        bucket.broadcasts.in_flight = 400;
+        assert_eq!(bucket.broadcasts_wait(at(2_000), 125), None, "no answer has come");
     }
 
     #[test]

@@ -58,10 +58,10 @@ async fn closed(conn: &mut PgConnection, account: Uuid) -> Result<Option<Value>,
             .bind(account)
             .fetch_all(&mut *conn)
             .await?;
-    // What is leaving at this moment (2) has left; whatever comes of it is recorded.
+    // What is leaving at this moment has left; whatever comes of it is recorded.
     let messages = sqlx::query(
         "update outbox set state = 4, last_error = $2, lease_token = null, lease_until = null
-          where tenant_id = $1 and state in (0, 1, 3)",
+          where tenant_id = $1 and state <> 4 and not (state = 1 and leaving)",
     )
     .bind(account)
     .bind(CLOSED)

@@ -51,6 +51,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128170200 "view_message_template",
     20261128171000 "appointment_view",
     20261128171100 "appointment_slots",
+    20261128190000 "documents_unanalysed",
+    20261128191000 "fewer_rows",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

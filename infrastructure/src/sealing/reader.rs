@@ -105,7 +105,16 @@ fn statement(after: Position, until: Until, limit: i64) -> String {
     let tuple = |at: Position| format!("({}::smallint, '{}'::xid8, {}::bigint)", at.epoch, at.transaction, at.number);
     let bound = match until {
         Until::Horizon => FINISHED.to_owned(),
-        Until::Position(at) => format!("(e.log_epoch, e.transaction_id, e.global_position) <= {}", tuple(at)),
+        Until::Position(at) => {
+            let bound = format!("(e.log_epoch, e.transaction_id, e.global_position) <= {}", tuple(at));
+            // By rows alone the index would be walked to its end: such a bound ends a scan by its first column only.
+            match at.epoch == after.epoch {
+                true => {
+                    format!("{bound} and e.log_epoch = {} and e.transaction_id <= '{}'::xid8", at.epoch, at.transaction)
+                }
+                false => bound,
+            }
+        }
     };
     format!(
         "copy (select e.log_epoch, e.transaction_id, e.global_position, e.aggregate_type, e.aggregate_id, e.sequence,

@@ -24,7 +24,7 @@ const BETWEEN: std::ops::Range<usize> = 3..18;
 
 /// What the process that died had claimed is anybody's at once: time passes faster than it does.
 async fn free_claims(pool: &PgPool) {
-    let free = "update bulk_recipients set lease_until = now() where state = 1";
+    let free = "update bulk_recipients set lease_until = now() where state = 0 and lease_token is not null";
     sqlx::query(free).execute(pool).await.expect("the recipients");
 }
 

@@ -88,7 +88,7 @@ impl Stage {
     /// Makes time pass for the leases and doubts of this customer's messages.
     pub async fn time_passes(&self, to: &str) {
         let past = sqlx::query(
-            "update outbox set lease_until = now() - interval '1 second' where recipient ->> 'phone' = $1 and state in (1, 2, 3)",
+            "update outbox set lease_until = now() - interval '1 second' where recipient ->> 'phone' = $1 and state in (1, 3)",
         );
         past.bind(format!("+{to}")).execute(self.pool()).await.expect("the outbox");
     }

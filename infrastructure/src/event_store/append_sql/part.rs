@@ -88,7 +88,7 @@ pub(super) const SENDS: &str = "sends as (
                           {8}::text[], {10}::int[], {11}::uuid[])
                    with ordinality as u(command, tenant, lane, bucket, message, priority, recipient, content, retry, token, n)
                    left join lateral (
-                       select b.id from outbox b where b.lane = u.lane and b.state in (0, 1, 2, 3) and u.token is not null
+                       select b.id from outbox b where b.lane = u.lane and b.state <> 4 and u.token is not null
                         order by b.id limit 1) as before on true
            ) as s
      {unless_refused} order by n {again}

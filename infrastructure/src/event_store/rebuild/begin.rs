@@ -119,12 +119,15 @@ async fn make(connection: &mut PgConnection, name: &str, cut: &Cut, confirm: boo
     .bind(to)
     .execute(&mut *connection)
     .await?;
-    // It only grows until it is live: nothing is to be vacuumed, and the disk is everybody's.
-    let make = format!(
-        "create table {} (like {name} including all) with (autovacuum_enabled = off)",
-        table(name, generation, Role::Building)
-    );
-    sqlx::query(&make).execute(connection).await?;
+    let table = table(name, generation, Role::Building);
+    for statement in [
+        // It only grows until it is live: nothing is to be vacuumed, and the disk is everybody's.
+        format!("create table {table} (like {name} including all) with (autovacuum_enabled = off)"),
+        // `like` leaves this behind: a document is not to be analysed.
+        format!("alter table {table} alter column body set statistics 0"),
+    ] {
+        sqlx::query(&statement).execute(&mut *connection).await?;
+    }
     Ok(generation)
 }
 

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use application::projections::{Difference, Differences};
-use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
@@ -15,11 +14,13 @@ use crate::event_store::rebuild::reader::{PAUSES, busy};
 const SAMPLE: usize = 20;
 /// Keys that are compared at a time.
 const RANGE: i64 = 500;
+/// And beside others.
+const RANGE_BESIDE: i64 = 100;
 /// Times the two are brought to one cursor.
 const TRIES: usize = 20;
 
 /// Events of a turn that is not yet near the head.
-const NEAR: usize = 100;
+const NEAR: usize = 25;
 
 /// What came of it.
 pub enum Compared {
@@ -157,82 +158,80 @@ async fn read(
     live: &str,
     building: &str,
 ) -> Result<Differences, sqlx::Error> {
-    let mut differences = Differences::default();
-    let (mut after, mut more) = (Place::first(), true);
-    while more {
-        let began = Instant::now();
-        let end = range_end(reader, building, &after).await?;
-        more = end.is_some();
-        let to = end.unwrap_or_else(Place::last);
-        take_range(reader, [live, building], [&after, &to], &mut differences).await?;
-        after = to;
-        if more && busy(pool).await? {
-            tokio::time::sleep(began.elapsed() * PAUSES).await;
+    let (mut differences, mut tenant) = (Differences::default(), Uuid::nil());
+    while let Some(next) = next_tenant(reader, [live, building], tenant).await? {
+        tenant = next;
+        let mut after = Some(String::new());
+        while let Some(key) = after {
+            let (busy, began) = (busy(pool).await?, Instant::now());
+            let range = Range { tenant, after: key, keys: if busy { RANGE_BESIDE } else { RANGE } };
+            after = range.take(reader, live, building, &mut differences).await?;
+            if busy {
+                tokio::time::sleep(began.elapsed() * PAUSES).await;
+            }
         }
     }
     sqlx::query("commit").execute(reader).await?;
     Ok(differences)
 }
 
-/// A key of both tables.
-struct Place {
+/// The next account that either table has documents of.
+async fn next_tenant(reader: &mut PgConnection, tables: [&str; 2], after: Uuid) -> Result<Option<Uuid>, sqlx::Error> {
+    let [a, b] =
+        tables.map(|table| format!("(select tenant_id from {table} where tenant_id > $1 order by tenant_id limit 1)"));
+    let statement = format!("{a} union all {b} order by tenant_id limit 1");
+    sqlx::query_scalar(&statement).bind(after).fetch_optional(reader).await
+}
+
+/// Keys of one account that follow each other. By account and key, each on its own: bounds of both at once, as rows,
+/// would be looked for from the account's first key on.
+struct Range {
     tenant: Uuid,
-    key: String,
+    after: String,
+    keys: i64,
 }
 
-impl Place {
-    /// Before every key.
-    fn first() -> Self {
-        Self { tenant: Uuid::nil(), key: String::new() }
-    }
-
-    /// After every key.
-    fn last() -> Self {
-        Self { tenant: Uuid::max(), key: String::new() }
-    }
-
-    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { tenant: row.try_get("tenant_id")?, key: row.try_get("key")? })
-    }
-}
-
-/// The last key of the next range of the new table; `None` when what is left is no more than one.
-async fn range_end(reader: &mut PgConnection, building: &str, after: &Place) -> Result<Option<Place>, sqlx::Error> {
-    let statement = format!(
-        "select tenant_id, key from {building} where (tenant_id, key) > ($1, $2)
-          order by tenant_id, key offset $3 limit 1"
-    );
-    let row = sqlx::query(&statement).bind(after.tenant).bind(&after.key).bind(RANGE).fetch_optional(reader).await?;
-    row.as_ref().map(Place::read).transpose()
-}
-
-async fn take_range(
-    reader: &mut PgConnection,
-    [live, building]: [&str; 2],
-    [after, to]: [&Place; 2],
-    differences: &mut Differences,
-) -> Result<(), sqlx::Error> {
-    let within = "(tenant_id, key) > ($1, $2) and (tenant_id, key) <= ($3, $4)";
-    let statement = format!(
-        "select coalesce(l.tenant_id, b.tenant_id) as account_id, coalesce(l.key, b.key) as key,
-                case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
-           from (select tenant_id, key, body from {live} where {within}) l
-           full join (select tenant_id, key, body from {building} where {within}) b
-             on l.tenant_id = b.tenant_id and l.key = b.key
-          where l.body is distinct from b.body order by 1, 2"
-    );
-    let query = sqlx::query(&statement).bind(after.tenant).bind(&after.key).bind(to.tenant).bind(&to.key);
-    for row in &query.fetch_all(reader).await? {
-        let kind: String = row.try_get("kind")?;
-        match kind.as_str() {
-            "missing" => differences.missing += 1,
-            "extra" => differences.extra += 1,
-            _ => differences.changed += 1,
+impl Range {
+    /// Compares the range; where the next one begins, unless the new table has no more.
+    async fn take(
+        &self,
+        reader: &mut PgConnection,
+        live: &str,
+        building: &str,
+        differences: &mut Differences,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let end =
+            format!("select key from {building} where tenant_id = $1 and key > $2 order by key offset $3 limit 1");
+        let end: Option<String> = sqlx::query_scalar(&end)
+            .bind(self.tenant)
+            .bind(&self.after)
+            .bind(self.keys)
+            .fetch_optional(&mut *reader)
+            .await?;
+        let within = "tenant_id = $1 and key > $2 and ($3::text is null or key <= $3)";
+        let statement = format!(
+            "select coalesce(l.key, b.key) as key,
+                    case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
+               from (select key, body from {live} where {within}) l
+               full join (select key, body from {building} where {within}) b using (key)
+              where l.body is distinct from b.body order by 1"
+        );
+        let query = sqlx::query(&statement).bind(self.tenant).bind(&self.after).bind(&end);
+        for row in &query.fetch_all(reader).await? {
+            let (key, kind) = (row.try_get("key")?, row.try_get("kind")?);
+            note(differences, Difference { account_id: self.tenant, key, kind });
         }
-        if differences.sample.len() < SAMPLE {
-            let (account_id, key) = (row.try_get("account_id")?, row.try_get("key")?);
-            differences.sample.push(Difference { account_id, key, kind });
-        }
+        Ok(end)
     }
-    Ok(())
+}
+
+fn note(differences: &mut Differences, difference: Difference) {
+    match difference.kind.as_str() {
+        "missing" => differences.missing += 1,
+        "extra" => differences.extra += 1,
+        _ => differences.changed += 1,
+    }
+    if differences.sample.len() < SAMPLE {
+        differences.sample.push(difference);
+    }
 }

@@ -79,10 +79,10 @@ pub async fn claim(
     let rows: Vec<(i32, String, Option<Vec<String>>, bool)> = sqlx::query_as(
         "with due as (
             select r.bulk_send_id, r.number from bulk_recipients r
-             where r.bulk_send_id = $1 and r.number > $5 and r.state in (0, 1) and (r.state = 0 or r.lease_until < now())
+             where r.bulk_send_id = $1 and r.number > $5 and r.state = 0 and (r.lease_until is null or r.lease_until < now())
                and exists (select from bulk_sends b where b.id = $1 and b.state = 'running')
              order by r.number limit $3 for update of r skip locked)
-         update bulk_recipients r set state = 1, lease_token = $2, lease_until = now() + interval '1 second' * $4
+         update bulk_recipients r set lease_token = $2, lease_until = now() + interval '1 second' * $4
            from due cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
           where r.bulk_send_id = due.bulk_send_id and r.number = due.number
          returning r.number, r.phone, r.params,
@@ -129,7 +129,7 @@ pub async fn conclude(pool: &PgPool, bulk: BulkSendId, token: Uuid, outcomes: &[
                 message_id = t.message_id, lease_token = null, lease_until = null
            from unnest($3::int[], $4::uuid[], $5::text[], $6::text[]) as t(number, message_id, reason, details)
                 cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
-          where r.bulk_send_id = $1 and r.number = t.number and r.state = 1 and r.lease_token = $2",
+          where r.bulk_send_id = $1 and r.number = t.number and r.state = 0 and r.lease_token = $2",
     )
     .bind(bulk.0)
     .bind(token)
@@ -150,7 +150,7 @@ pub async fn conclude(pool: &PgPool, bulk: BulkSendId, token: Uuid, outcomes: &[
 pub async fn complete(pool: &PgPool, bulk: BulkSendId) -> AppResult<()> {
     let sql = "update bulk_sends b set state = 'completed', ended_at = now()
                 where b.id = $1 and b.state = 'running'
-                  and not exists (select from bulk_recipients r where r.bulk_send_id = b.id and r.state in (0, 1))";
+                  and not exists (select from bulk_recipients r where r.bulk_send_id = b.id and r.state = 0)";
     sqlx::query(sql).bind(bulk.0).execute(pool).await.map(drop).map_err(app_error)
 }
 

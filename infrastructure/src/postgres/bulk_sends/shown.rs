@@ -25,8 +25,8 @@ select b.id, b.plan, b.line, b.state, b.total, b.created_at, b.ended_at, n.*
               from bulk_sends where tenant_id = $1 and state <> 'preparing' and ($2::uuid is null or id = $2)) as every
          where coalesce(newer, 0) < $4 order by created_at desc, id limit $3) as b
  cross join lateral (
-       select count(*) filter (where r.state in (0, 1) and b.state = 'running') as waiting,
-              count(*) filter (where r.state = 3 or r.state in (0, 1) and b.state <> 'running') as skipped,
+       select count(*) filter (where r.state = 0 and b.state = 'running') as waiting,
+              count(*) filter (where r.state = 3 or r.state = 0 and b.state <> 'running') as skipped,
               count(*) filter (where r.state = 2 and coalesce(m.body ->> 'status', 'queued') = 'queued') as queued,
               count(*) filter (where r.state = 2 and m.body ->> 'status' = 'sent') as sent,
               count(*) filter (where r.state = 2 and m.body ->> 'status' = 'delivered') as delivered,
@@ -41,7 +41,7 @@ const RECIPIENTS: &str = "
 select r.number, r.phone, r.reason, r.details, r.message_id, (m.body ->> 'conversationId')::uuid as conversation_id,
        case when r.state = 2 then coalesce(m.body ->> 'status', 'queued')
             when r.state = 3 or b.state <> 'running' then 'skipped' else 'waiting' end as status,
-       case when r.state in (0, 1) and b.state <> 'running' then 'cancelled' else r.reason end as why,
+       case when r.state = 0 and b.state <> 'running' then 'cancelled' else r.reason end as why,
        m.body ->> 'text' as template_name, m.body #>> '{error,title}' as error,
        coalesce((m.body ->> 'possibleDuplicate')::boolean, false) as possible_duplicate
   from bulk_sends b join bulk_recipients r on r.bulk_send_id = b.id

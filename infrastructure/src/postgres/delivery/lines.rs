@@ -8,11 +8,11 @@ use sqlx::postgres::PgRow;
 /// $1: the account; $2: stale before; $3: counted since, as documents write it; $4: now.
 pub(super) const HEALTH: &str = "
 with queue as (
-    select bucket, count(*) filter (where state = 0) as waiting, count(*) filter (where state in (1, 2)) as in_flight,
+    select bucket, count(*) filter (where state = 0) as waiting, count(*) filter (where state = 1) as in_flight,
            count(*) filter (where state = 3) as in_doubt,
            count(*) filter (where state = 0 and created_at < $2) as stale,
            min(created_at) filter (where state = 0) as oldest
-      from outbox where tenant_id = $1 and state in (0, 1, 2, 3) group by bucket
+      from outbox where tenant_id = $1 and state <> 4 group by bucket
 ), graves as (
     select bucket, count(*) as dead from outbox where tenant_id = $1 and state = 4 group by bucket
 ), day as (

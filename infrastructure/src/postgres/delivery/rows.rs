@@ -11,7 +11,7 @@ use sqlx::postgres::PgRow;
 /// $1: the account; $2: rows; $3 and $4: the row before.
 pub(super) const FAILED: &str = "
 select m.key::uuid as message_id, m.conversation_id::uuid as conversation_id, c.body ->> 'phoneNumberId' as line,
-       c.body ->> 'waPhoneNumber' as phone, m.wanted_at::timestamptz as queued_at, o.state, o.attempts,
+       c.body ->> 'waPhoneNumber' as phone, m.wanted_at::timestamptz as queued_at, o.state, o.leaving, o.attempts,
        null::timestamptz as next_at, (m.body #>> '{error,code}')::bigint as code, m.body #>> '{error,class}' as class,
        m.body #>> '{error,title}' as title, m.wanted_at as sort, m.key
   from message_view m
@@ -24,7 +24,7 @@ macro_rules! waiting {
     ($which:literal, $next:literal) => {
         concat!(
             "select o.message_id, o.lane as conversation_id, o.bucket as line, o.recipient ->> 'phone' as phone,
-                    o.created_at as queued_at, o.state, o.attempts, ",
+                    o.created_at as queued_at, o.state, o.leaving, o.attempts, ",
             $next,
             " as next_at, o.error_code as code, o.error_class as class, o.last_error as title, o.id::text as sort, '' as key
                from outbox o
@@ -43,10 +43,10 @@ pub(super) const DOUBTFUL: &str = waiting!("o.state = 3", "o.lease_until");
 /// $1: the account; $2: the message.
 pub(super) const FIND: &str = "
 select coalesce(o.lane, m.conversation_id::uuid) as conversation_id,
-       coalesce(o.bucket, c.body ->> 'phoneNumberId', '') as line, o.state, o.attempts, o.retry, o.resent,
-       case when o.state in (1, 2, 3) then o.lease_until else o.due_at end as due_at, o.expires_at, o.created_at as queued_at,
+       coalesce(o.bucket, c.body ->> 'phoneNumberId', '') as line, o.state, o.leaving, o.attempts, o.retry, o.resent,
+       case when o.state in (1, 3) then o.lease_until else o.due_at end as due_at, o.expires_at, o.created_at as queued_at,
        o.error_code as code, o.error_class as class, o.last_error as title,
-       (select count(*) from outbox b where b.lane = o.lane and b.id < o.id and b.state in (0, 1, 2, 3)) as ahead
+       (select count(*) from outbox b where b.lane = o.lane and b.id < o.id and b.state <> 4) as ahead
   from (select $2::uuid as id) w
   left join outbox o on o.tenant_id = $1 and o.message_id = w.id
   left join message_view m on m.tenant_id = $1 and m.key = w.id::text and m.body ->> 'direction' = 'outbound'
@@ -62,7 +62,7 @@ pub(super) fn listed(row: &PgRow) -> sqlx::Result<DeliveryRow> {
         phone_number_id: row.try_get("line")?,
         wa_phone_number: row.try_get("phone")?,
         queued_at: Stamp(row.try_get("queued_at")?),
-        state: row.try_get::<Option<i16>, _>("state")?.map(state),
+        state: row_state(row)?,
         attempts: attempts.map(i32::unsigned_abs),
         next_at: row.try_get::<Option<DateTime<Utc>>, _>("next_at")?.map(Stamp),
         error: explained(row)?,
@@ -72,15 +72,15 @@ pub(super) fn listed(row: &PgRow) -> sqlx::Result<DeliveryRow> {
 /// A row of [`FIND`].
 pub(super) fn whereabouts(row: &PgRow) -> sqlx::Result<Whereabouts> {
     let line: String = row.try_get("line")?;
-    let queue = row.try_get::<Option<i16>, _>("state")?.map(|state| queue_row(row, state, &line)).transpose()?;
+    let queue = row_state(row)?.map(|state| queue_row(row, state, &line)).transpose()?;
     Ok(Whereabouts { conversation: ConversationId(row.try_get("conversation_id")?), line, row: queue })
 }
 
-fn queue_row(row: &PgRow, state_number: i16, line: &str) -> sqlx::Result<QueueRow> {
+fn queue_row(row: &PgRow, state: QueueState, line: &str) -> sqlx::Result<QueueRow> {
     let error = explained(row)?;
     let held_up_by: Option<String> = row.try_get("title")?;
     Ok(QueueRow {
-        state: state(state_number),
+        state,
         phone_number_id: line.to_owned(),
         queued_at: Stamp(row.try_get("queued_at")?),
         attempts: row.try_get::<i32, _>("attempts")?.unsigned_abs(),
@@ -101,13 +101,14 @@ fn explained(row: &PgRow) -> sqlx::Result<Option<Explained>> {
     Ok(class.map(|class| Explained::new(code.unwrap_or_default(), &class, title.unwrap_or_default())))
 }
 
-/// The states of the outbox, as its migration numbers them.
-pub(super) const fn state(number: i16) -> QueueState {
-    match number {
+/// The state of a row of the outbox, where there is one.
+pub(super) fn row_state(row: &PgRow) -> sqlx::Result<Option<QueueState>> {
+    let (state, leaving): (Option<i16>, Option<bool>) = (row.try_get("state")?, row.try_get("leaving")?);
+    Ok(state.map(|number| match number {
         0 => QueueState::Waiting,
+        1 if leaving == Some(true) => QueueState::InFlight,
         1 => QueueState::Claimed,
-        2 => QueueState::InFlight,
         3 => QueueState::InDoubt,
         _ => QueueState::Dead,
-    }
+    }))
 }

@@ -21,8 +21,8 @@ const SETTLED: [&str; 3] = ["delivered", "read", "failed"];
 impl OutboundReader for PgDeliveries {
     async fn find(&self, tenant: TenantId, whose: &Whose, limit: u32) -> AppResult<Vec<OutboundStatus>> {
         let mut query = QueryBuilder::new(
-            "select m.body, m.template_name, c.phone, c.body ->> 'phoneNumberId' as line, o.state, o.attempts,
-                    case when o.state in (1, 2, 3) then o.lease_until when o.state = 0 then o.due_at end as next_at
+            "select m.body, m.template_name, c.phone, c.body ->> 'phoneNumberId' as line, o.state, o.leaving, o.attempts,
+                    case when o.state in (1, 3) then o.lease_until when o.state = 0 then o.due_at end as next_at
                from message_view m
                join conversation_view c on c.tenant_id = m.tenant_id and c.key = m.conversation_id
                left join outbox o on o.message_id = m.key::uuid
@@ -44,9 +44,9 @@ impl OutboundReader for PgDeliveries {
 
 fn status(row: &PgRow) -> sqlx::Result<OutboundStatus> {
     let message = row.try_get::<Json<MessageView>, _>("body")?.0;
-    let queue = match row.try_get::<Option<i16>, _>("state")? {
+    let queue = match rows::row_state(row)? {
         Some(state) => Some(QueuePlace {
-            state: rows::state(state),
+            state,
             attempts: row.try_get::<i32, _>("attempts")?.unsigned_abs(),
             next_at: row.try_get::<Option<DateTime<Utc>>, _>("next_at")?.map(Stamp),
         }),
