@@ -4,6 +4,7 @@
 -- State 2, on its way, is state 1 that is leaving.
 alter table outbox add column leaving boolean not null default false;
 update outbox set state = 1, leaving = true where state = 2;
+alter table outbox add check (state in (0, 1, 3, 4)), add check (state = 1 or not leaving);
 drop index outbox_lease;
 create index outbox_lease on outbox (state) where state in (1, 3);
 drop index outbox_lane;
@@ -11,6 +12,7 @@ create index outbox_lane on outbox (lane, id) where state <> 4;
 
 -- State 1, claimed, is state 0 with a lease.
 update bulk_recipients set state = 0 where state = 1;
+alter table bulk_recipients add check (state in (0, 2, 3));
 drop index bulk_recipients_waiting;
 
 -- Read by account alone.

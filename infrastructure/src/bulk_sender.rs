@@ -24,11 +24,12 @@ use uuid::Uuid;
 use crate::outbox::limits::Limits;
 use crate::postgres::bulk_sends::claims::{self, Claimed, UnderWay};
 
-/// How often running bulk sends are looked at, at least, while nothing can be handed over.
+/// How often running bulk sends are looked at while nothing can be handed over and nobody can say for how long.
 const IDLE: Duration = Duration::from_millis(20);
 /// How often those are forgotten that nobody prepares any more.
 const TIDY: Duration = Duration::from_secs(60);
-/// How often they are looked for while there are none.
+/// How often they are looked for while there are none, or all that is left is in somebody else's hands: that is found
+/// out by walking over a whole bulk send.
 const LOOK: Duration = Duration::from_millis(500);
 /// Messages handed over ahead of the line, at least and at most.
 const AHEAD: (i64, i64) = (40, 1_000);
@@ -41,8 +42,19 @@ const AT_ONCE: usize = 128;
 /// Before the first recipient.
 const NOBODY: i32 = -1;
 
-/// The last recipient that was claimed, by bulk send: what lies before need not be walked over again.
-type Reached = HashMap<BulkSendId, i32>;
+/// How far a bulk send has come.
+struct Reached {
+    /// The last recipient that was claimed: what lies before need not be walked over again.
+    number: i32,
+    /// Everybody was walked over and nobody was to be had: not again before this.
+    rests_until: Option<Instant>,
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self { number: NOBODY, rests_until: None }
+    }
+}
 
 /// What a look at a bulk send came to.
 #[derive(Clone, Copy)]
@@ -81,7 +93,7 @@ impl BulkSender {
     /// Works until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut tidied: Option<Instant> = None;
-        let mut reached = Reached::new();
+        let mut reached = HashMap::new();
         while !stop.is_cancelled() {
             if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
                 if let Err(error) = claims::forget_unprepared(&self.pool).await {
@@ -106,15 +118,20 @@ impl BulkSender {
     }
 
     /// A claim of each bulk send under way. `None` when there is none under way.
-    async fn round(&self, reached: &mut Reached) -> AppResult<Option<Advanced>> {
+    async fn round(&self, reached: &mut HashMap<BulkSendId, Reached>) -> AppResult<Option<Advanced>> {
         let under_way = claims::under_way(&self.pool).await?;
         reached.retain(|id, _| under_way.iter().any(|bulk| bulk.id == *id));
         if under_way.is_empty() {
             return Ok(None);
         }
-        let mut advanced = Advanced::Wait(IDLE);
+        let mut advanced = Advanced::Wait(LOOK);
         for bulk in under_way {
-            let this = self.advance(&bulk, reached.entry(bulk.id).or_insert(NOBODY)).await?;
+            let reached = reached.entry(bulk.id).or_default();
+            let rests = reached.rests_until.map(|until| until.saturating_duration_since(Instant::now()));
+            let this = match rests.filter(|rests| !rests.is_zero()) {
+                Some(rests) => Advanced::Wait(rests),
+                None => self.advance(&bulk, reached).await?,
+            };
             advanced = advanced.sooner(this);
         }
         Ok(Some(advanced))
@@ -122,20 +139,23 @@ impl BulkSender {
 
     /// Claims recipients after those that were claimed before, and when there are none, from the first: whose lease ran
     /// out. When nobody is left at all, the bulk send is complete.
-    async fn claim(&self, bulk: BulkSendId, token: Uuid, reached: &mut i32, many: i64) -> AppResult<Vec<Claimed>> {
-        let mut claimed = claims::claim(&self.pool, bulk, token, (*reached, many)).await?;
-        if claimed.is_empty() && *reached > NOBODY {
-            *reached = NOBODY;
-            claimed = claims::claim(&self.pool, bulk, token, (*reached, many)).await?;
+    async fn claim(&self, bulk: BulkSendId, token: Uuid, reached: &mut Reached, many: i64) -> AppResult<Vec<Claimed>> {
+        let mut claimed = claims::claim(&self.pool, bulk, token, (reached.number, many)).await?;
+        if claimed.is_empty() && reached.number > NOBODY {
+            reached.number = NOBODY;
+            claimed = claims::claim(&self.pool, bulk, token, (reached.number, many)).await?;
         }
         match claimed.iter().map(|recipient| recipient.number).max() {
-            Some(last) => *reached = last,
-            None => claims::complete(&self.pool, bulk).await?,
+            Some(last) => reached.number = last,
+            None => {
+                reached.rests_until = Some(Instant::now() + LOOK);
+                claims::complete(&self.pool, bulk).await?;
+            }
         }
         Ok(claimed)
     }
 
-    async fn advance(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<Advanced> {
+    async fn advance(&self, bulk: &UnderWay, reached: &mut Reached) -> AppResult<Advanced> {
         let line = self.directory.find(&bulk.line).await?.filter(|line| line.tenant == bulk.tenant);
         let Some(line) = line else { return self.give_up(bulk, reached).await };
         let Some(open) = self.lines.open(&bulk.line).await? else { return Ok(Advanced::Wait(IDLE)) };
@@ -145,6 +165,7 @@ impl BulkSender {
         let room = self.limits.room_for_broadcasts(&bulk.line);
         // Not one by one as the line takes them: what goes together shares its commits.
         let many = (rate / if room.people_talk { 32 } else { 8 }).clamp(CLAIM.0, CLAIM.1).min(room.most);
+        let looked = Instant::now();
         let wait = self.limits.broadcasts_wait(&bulk.line, many).unwrap_or(IDLE);
         if !wait.is_zero() {
             return Ok(Advanced::Wait(wait));
@@ -155,12 +176,13 @@ impl BulkSender {
         let token = Uuid::new_v4();
         let claimed = self.claim(bulk.id, token, reached, many).await?;
         if claimed.is_empty() {
-            return Ok(Advanced::Wait(IDLE));
+            return Ok(Advanced::Wait(LOOK));
         }
+        self.limits.let_through(&bulk.line, looked);
         let flow = self.flow(bulk).await?;
         let outcomes = self.hand_over(bulk, &line, flow.as_ref(), claimed).await?;
         claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(if outcomes.is_empty() { Advanced::Wait(IDLE) } else { Advanced::Some })
+        Ok(if outcomes.is_empty() { Advanced::Wait(LOOK) } else { Advanced::Some })
     }
 
     /// The flow answers go on in, as long as it is active.
@@ -209,13 +231,13 @@ impl BulkSender {
     }
 
     /// The line is not the account's any more.
-    async fn give_up(&self, bulk: &UnderWay, reached: &mut i32) -> AppResult<Advanced> {
+    async fn give_up(&self, bulk: &UnderWay, reached: &mut Reached) -> AppResult<Advanced> {
         let token = Uuid::new_v4();
         let claimed = self.claim(bulk.id, token, reached, CLAIM.1).await?;
         let words = "the account has no such line any more";
         let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
         let outcomes: Vec<_> = claimed.into_iter().map(each).collect();
         claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(if outcomes.is_empty() { Advanced::Wait(IDLE) } else { Advanced::Some })
+        Ok(if outcomes.is_empty() { Advanced::Wait(LOOK) } else { Advanced::Some })
     }
 }

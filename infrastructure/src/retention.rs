@@ -23,8 +23,8 @@ const RULES: [&str; 15] = [
         returning tenant_id, bucket, lane, message_id, retry, attempts, created_at)
      insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, attempts, queued_at)
      select tenant_id, bucket, lane, message_id, retry, 'expired', attempts, created_at from gone",
-    "delete from queue_log where id in (
-        select id from queue_log where at < now() - interval '30 days' limit 2000)",
+    "delete from queue_log where (tenant_id, id) in (
+        select tenant_id, id from queue_log where at < now() - interval '30 days' limit 2000)",
     "delete from idempotency_keys where (tenant_id, key) in (
         select tenant_id, key from idempotency_keys where created_at < now() - interval '7 days' limit 2000)",
     "delete from once where (tenant_id, key) in (

@@ -130,9 +130,9 @@ async fn what_waits_in_a_copy_is_done_or_given_up_by_decision_alone() {
     guard::check(&origin.pool).await.expect("the first start remembers where");
     let waiting = Waiting { messages: 4, jobs: 1, webhooks: 1 };
     for statement in [
-        "insert into outbox (tenant_id, lane, bucket, message_id, recipient, content, state, expires_at)
-         select gen_random_uuid(), gen_random_uuid(), '1', gen_random_uuid(), '{}', '{}', state, now() + interval '1 hour'
-           from unnest(array[0, 1, 2, 3, 4]) as state",
+        "insert into outbox (tenant_id, lane, bucket, message_id, recipient, content, state, leaving, expires_at)
+         select gen_random_uuid(), gen_random_uuid(), '1', gen_random_uuid(), '{}', '{}', state, leaving, now() + interval '1 hour'
+           from (values (0, false), (1, false), (1, true), (3, false), (4, false)) as s(state, leaving)",
         "insert into jobs (tenant_id, key, work, run_at, dead) values (gen_random_uuid(), 'a', '{}', now(), false), (gen_random_uuid(), 'b', '{}', now(), true)",
         "insert into webhook_journal (source, body, lines, owner, state) values ('whatsapp', '', '[]', gen_random_uuid(), 0), ('whatsapp', '', '[]', gen_random_uuid(), 1)",
     ] {

@@ -27,7 +27,7 @@ select (select count(*) from outbox where state <> 4) as messages,
 
 /// What becomes of what waits when it is given up: it is kept beside, where a person finds it.
 const GIVE_UP: [&str; 3] = [
-    "update outbox set state = 4, lease_token = null, lease_until = null, last_error = 'given up when the store was adopted'
+    "update outbox set state = 4, leaving = false, lease_token = null, lease_until = null, last_error = 'given up when the store was adopted'
       where state <> 4",
     "update jobs set dead = true, locked_until = null, lock_token = null, last_error = 'given up when the store was adopted'
       where not dead",

@@ -21,7 +21,7 @@ use crate::event_store::rebuild::{refold, slices};
 pub const BATCH_MAX: i64 = 1_000;
 /// Events a generation that is not live takes in at a time: others write meanwhile, and what they commit waits for
 /// the disk behind what it wrote.
-pub const BATCH_BESIDE_MAX: i64 = 40;
+pub const BATCH_BESIDE_MAX: i64 = 20;
 
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
 /// has them still.
@@ -116,7 +116,9 @@ pub trait Projection: Send + Sync {
         held: &Held,
         until: Option<Position>,
     ) -> Result<Turn, sqlx::Error> {
-        let batch = if held.role == Role::Live { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
+        // Whoever says how far has the live one wait until then.
+        let is_awaited = held.role == Role::Live || until.is_some();
+        let batch = if is_awaited { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
         let range = (held.position, until);
         let stretch = Stretch::read(connection, self.keys(), range, batch, &[self.aggregate()]).await?;
         if stretch.events.is_empty() && stretch.end == held.position {

@@ -32,6 +32,8 @@ const WORKERS_MAX: usize = 4;
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
 const BUSY_MS: u64 = 50;
+/// After so many turns in a row that left something, pauses become shorter by one length of a turn.
+const PATIENCE_TURNS: u32 = 5_000;
 /// How long a former generation is kept.
 const KEPT: &str = "24 hours";
 
@@ -70,6 +72,23 @@ enum Turned {
     AtHead,
     /// Somebody else runs it, or it is halted.
     NotOurs,
+}
+
+/// What a generation has cost so far.
+#[derive(Default)]
+struct Effort {
+    /// Swaps that somebody's reading kept from happening.
+    attempts: u32,
+    /// Turns in a row after which there was more.
+    full_turns: u32,
+}
+
+impl Effort {
+    /// The pauses between turns, in lengths of a turn: none in the end, or whoever writes faster than it reads
+    /// would be waited for for ever.
+    fn pauses(&self) -> u32 {
+        PAUSES.saturating_sub(self.full_turns / PATIENCE_TURNS)
+    }
 }
 
 impl Rebuilder {
@@ -119,14 +138,14 @@ impl Rebuilder {
 
     /// Carries one generation on until it is live, gone, or `stop`.
     async fn drive(self: Arc<Self>, projection: Arc<dyn Projection>, generation: i32, stop: CancellationToken) {
-        let mut attempt = 0;
+        let mut effort = Effort::default();
         while !stop.is_cancelled() {
-            let pause = match self.step(&projection, generation, attempt, &stop).await {
+            let pause = match self.step(&projection, generation, &mut effort, &stop).await {
                 Ok(Next::Again) => continue,
                 Ok(Next::After(pause)) => pause,
                 Ok(Next::Over) => return,
                 Err(error) if is_lock_timeout(&error) => {
-                    attempt += 1;
+                    effort.attempts += 1;
                     BUSY_MS
                 }
                 Err(error) => {
@@ -142,7 +161,7 @@ impl Rebuilder {
         &self,
         projection: &Arc<dyn Projection>,
         generation: i32,
-        attempt: u32,
+        effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
         let Some(state) = self.state(projection.name(), generation).await? else { return Ok(Next::Over) };
@@ -159,13 +178,13 @@ impl Rebuilder {
             Some("slices") => self.read_slices(projection, generation, stop).await,
             Some("comparing") => self.compare(&**projection, generation).await,
             Some("swapping") => {
-                if let Turned::Full = self.turn(&**projection, generation).await? {
+                if let Turned::Full = self.turn(&**projection, generation, effort).await? {
                     return Ok(Next::Again);
                 }
-                let swapped = swap::swap(&self.pool, &**projection, generation, attempt).await?;
+                let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await?;
                 Ok(if swapped { Next::Over } else { Next::After(BUSY_MS) })
             }
-            Some(_) | None => self.keep_up(&**projection, generation, state.phase.is_some()).await,
+            Some(_) | None => self.keep_up(&**projection, generation, effort, state.phase.is_some()).await,
         }
     }
 
@@ -250,24 +269,39 @@ impl Rebuilder {
     }
 
     /// A turn; when there is more to take in, with a pause beside others.
-    async fn turn(&self, projection: &dyn Projection, generation: i32) -> Result<Turned, sqlx::Error> {
+    async fn turn(
+        &self,
+        projection: &dyn Projection,
+        generation: i32,
+        effort: &mut Effort,
+    ) -> Result<Turned, sqlx::Error> {
         let began = Instant::now();
         match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
             Turn::Advanced { events, .. } if events as i64 == BATCH_BESIDE_MAX => {
                 let took = began.elapsed();
                 if busy(&self.pool).await? {
-                    tokio::time::sleep(took * PAUSES).await;
+                    tokio::time::sleep(took * effort.pauses()).await;
                 }
+                effort.full_turns += 1;
                 Ok(Turned::Full)
             }
-            Turn::Advanced { .. } => Ok(Turned::AtHead),
+            Turn::Advanced { .. } => {
+                effort.full_turns = 0;
+                Ok(Turned::AtHead)
+            }
             Turn::NotOurs => Ok(Turned::NotOurs),
         }
     }
 
     /// An ordinary turn. A build at the head goes on to be compared.
-    async fn keep_up(&self, projection: &dyn Projection, generation: i32, build: bool) -> Result<Next, sqlx::Error> {
-        match self.turn(projection, generation).await? {
+    async fn keep_up(
+        &self,
+        projection: &dyn Projection,
+        generation: i32,
+        effort: &mut Effort,
+        build: bool,
+    ) -> Result<Next, sqlx::Error> {
+        match self.turn(projection, generation, effort).await? {
             Turned::Full => Ok(Next::Again),
             Turned::AtHead if build => {
                 sqlx::query(
@@ -308,4 +342,15 @@ impl Rebuilder {
 
 fn is_lock_timeout(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_does_not_get_nearer_pauses_less_and_then_not_at_all() {
+        let pauses = |full_turns| Effort { attempts: 0, full_turns }.pauses();
+        assert_eq!([0, 4_999, 5_000, 19_999, 20_000, u32::MAX].map(pauses), [4, 4, 3, 1, 0, 0]);
+    }
 }

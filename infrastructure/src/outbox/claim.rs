@@ -66,7 +66,7 @@ pub async fn claim(
              where o.state = 0 and o.due_at <= now() and o.bucket <> all($2)
                and (o.priority = 0 or o.bucket <> all($4)) and before.id is null
              order by o.priority, o.due_at, o.id limit $1 for update of o skip locked)
-         update outbox o set state = 1, leaving = false, attempts = attempts + 1, lease_token = gen_random_uuid(),
+         update outbox o set state = 1, attempts = attempts + 1, lease_token = gen_random_uuid(),
                 lease_until = now() + interval '1 second' * $3
            from due cross join (select set_config('synchronous_commit', 'off', true)) as unhurried where o.id = due.id
          returning o.id, o.lease_token, o.tenant_id, o.lane, o.bucket, o.message_id, o.recipient, o.content, o.attempts,
@@ -117,7 +117,7 @@ pub async fn bury(pool: &PgPool, message: &Claimed, why: &str) -> Result<(), sql
 }
 
 const BURY: &str = told!(
-    "update outbox o set state = 4, due_at = now(), last_error = $3, lease_token = null, lease_until = null
+    "update outbox o set state = 4, leaving = false, due_at = now(), last_error = $3, lease_token = null, lease_until = null
       where id = $1 and lease_token = $2",
     "dead",
     "last_error"
@@ -156,12 +156,12 @@ pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, why: Back<
 }
 
 /// Nothing happened that the log would tell of.
-const HOLD: &str = "update outbox set state = 0, due_at = now() + interval '1 second' * $3,
+const HOLD: &str = "update outbox set state = 0, leaving = false, due_at = now() + interval '1 second' * $3,
        attempts = attempts - (not $4)::int, last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
  where id = $1 and lease_token = $2";
 
 const REFUSE: &str = told!(
-    "update outbox o set state = 0, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
+    "update outbox o set state = 0, leaving = false, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
             last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
       where id = $1 and lease_token = $2",
     "refused",

@@ -17,7 +17,7 @@ pub const DOUBT_SEC: f64 = 120.0;
 /// The database.
 pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), sqlx::Error> {
     sqlx::query(told!(
-        "update outbox o set state = 3, lease_until = now() + interval '1 second' * $3, last_error = $4,
+        "update outbox o set state = 3, leaving = false, lease_until = now() + interval '1 second' * $3, last_error = $4,
                 error_code = null, error_class = null
           where id = $1 and lease_token = $2",
         "in_doubt",
@@ -56,7 +56,7 @@ pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
                    where state = 1 and not leaving and lease_until < now()";
     sqlx::query(unsent).execute(pool).await?;
     let doubtful: i64 = sqlx::query_scalar(told!(
-        "update outbox o set state = 3, lease_token = null, lease_until = now() + interval '1 second' * $1,
+        "update outbox o set state = 3, leaving = false, lease_token = null, lease_until = now() + interval '1 second' * $1,
                 last_error = 'the sender stopped before the answer came', error_code = null, error_class = null
           where state = 1 and leaving and lease_until < now()",
         "in_doubt",

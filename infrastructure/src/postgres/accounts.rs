@@ -61,7 +61,7 @@ async fn closed(conn: &mut PgConnection, account: Uuid) -> Result<Option<Value>,
     // What is leaving at this moment has left; whatever comes of it is recorded.
     let messages = sqlx::query(
         "update outbox set state = 4, last_error = $2, lease_token = null, lease_until = null
-          where tenant_id = $1 and state <> 4 and not (state = 1 and leaving)",
+          where tenant_id = $1 and state <> 4 and not leaving",
     )
     .bind(account)
     .bind(CLOSED)

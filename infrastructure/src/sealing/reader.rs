@@ -108,12 +108,11 @@ fn statement(after: Position, until: Until, limit: i64) -> String {
         Until::Position(at) => {
             let bound = format!("(e.log_epoch, e.transaction_id, e.global_position) <= {}", tuple(at));
             // By rows alone the index would be walked to its end: such a bound ends a scan by its first column only.
-            match at.epoch == after.epoch {
-                true => {
-                    format!("{bound} and e.log_epoch = {} and e.transaction_id <= '{}'::xid8", at.epoch, at.transaction)
-                }
-                false => bound,
-            }
+            let within = format!(
+                "e.log_epoch = {} and e.transaction_id between '{}'::xid8 and '{}'::xid8",
+                at.epoch, after.transaction, at.transaction
+            );
+            if at.epoch == after.epoch { format!("{bound} and {within}") } else { bound }
         }
     };
     format!(

@@ -101,13 +101,21 @@ async fn a_batch_is_read_without_walking_over_what_comes_after_it() {
     let mut connection = log.database.pool.acquire().await.expect("a connection");
     // A vacuum would be counted too.
     sqlx::query("alter table events set (autovacuum_enabled = off)").execute(&mut *connection).await.expect("set");
-    let end = read_log(&mut connection, Position::default(), 200, &[]).await.expect("events")[199].position;
-    let before = looked_at(&mut connection).await;
-    let after = Position { epoch: end.epoch, ..Position::default() };
-    let read = reader::read(&mut connection, after, Until::Position(end), 1_000, |_| {}).await.expect("a batch");
-    assert_eq!(read, 200);
-    let blocks = looked_at(&mut connection).await - before;
-    assert!(blocks < 20, "{blocks} blocks of the index for 200 of 12 000 events");
+    let every: Vec<Position> = read_log(&mut connection, Position::default(), 12_000, &[])
+        .await
+        .expect("events")
+        .iter()
+        .map(|event| event.position)
+        .collect();
+    // After the first event, in the middle, and up to the last.
+    for from in [0, 6_000, 11_799] {
+        let before = looked_at(&mut connection).await;
+        let until = Until::Position(every[from + 200]);
+        let read = reader::read(&mut connection, every[from], until, 1_000, |_| {}).await.expect("a batch");
+        assert_eq!(read, 200);
+        let blocks = looked_at(&mut connection).await - before;
+        assert!(blocks < 20, "{blocks} blocks of the index for 200 of 12 000 events, after {from}");
+    }
 }
 
 #[tokio::test]

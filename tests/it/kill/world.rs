@@ -135,7 +135,7 @@ impl World {
             }
             sqlx::query(
                 "update outbox set lease_until = now() - interval '1 second'
-                  where (state = 1 and leaving and lease_until < $1) or (state = 3 and lease_until > now())",
+                  where (leaving and lease_until < $1) or (state = 3 and lease_until > now())",
             )
             .bind(held_until)
             .execute(pool)

@@ -29,7 +29,7 @@ pub(super) const GRAVES: &str = "graves as (
     select * from unnest({1}::int[], {2}::bigint[], {3}::uuid[], {4}::text[], {5}::bigint[], {6}::text[])
                   as g(command, id, token, error, code, class)
 ), buried as (
-    update outbox o set state = 4, due_at = now(), last_error = g.error, error_code = g.code, error_class = g.class,
+    update outbox o set state = 4, leaving = false, due_at = now(), last_error = g.error, error_code = g.code, error_class = g.class,
            lease_token = null, lease_until = null
       from graves g where o.id = g.id and o.lease_token = g.token
     returning o.id, o.tenant_id, o.bucket, o.lane, o.message_id, o.retry, o.attempts, o.created_at, g.code, g.class, g.error

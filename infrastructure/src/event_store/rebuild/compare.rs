@@ -20,7 +20,7 @@ const RANGE_BESIDE: i64 = 100;
 const TRIES: usize = 20;
 
 /// Events of a turn that is not yet near the head.
-const NEAR: usize = 25;
+const NEAR: usize = 15;
 
 /// What came of it.
 pub enum Compared {
@@ -57,10 +57,12 @@ async fn compare_on(
     sqlx::query(&format!("analyze {building}")).execute(&mut *reader).await?;
     for _ in 0..TRIES {
         // Both near the head, so that what is left is short.
-        while matches!(
-            projection.turn_of(pool, Which::Numbered(generation)).await?,
-            Turn::Advanced { events: NEAR.., .. }
-        ) {}
+        for _ in 0..TRIES {
+            let turn = projection.turn_of(pool, Which::Numbered(generation)).await?;
+            if !matches!(turn, Turn::Advanced { events: NEAR.., .. }) {
+                break;
+            }
+        }
         while pull_live(pool, projection, generation).await? {}
         match snapshot(pool, reader, projection, generation).await? {
             Aligned::Yes => return Ok(Compared::Found(read(pool, reader, projection.name(), &building).await?)),
@@ -158,13 +160,13 @@ async fn read(
     live: &str,
     building: &str,
 ) -> Result<Differences, sqlx::Error> {
-    let (mut differences, mut tenant) = (Differences::default(), Uuid::nil());
+    let (mut differences, mut tenant) = (Differences::default(), None);
     while let Some(next) = next_tenant(reader, [live, building], tenant).await? {
-        tenant = next;
+        tenant = Some(next);
         let mut after = Some(String::new());
         while let Some(key) = after {
             let (busy, began) = (busy(pool).await?, Instant::now());
-            let range = Range { tenant, after: key, keys: if busy { RANGE_BESIDE } else { RANGE } };
+            let range = Range { tenant: next, after: key, keys: if busy { RANGE_BESIDE } else { RANGE } };
             after = range.take(reader, live, building, &mut differences).await?;
             if busy {
                 tokio::time::sleep(began.elapsed() * PAUSES).await;
@@ -176,9 +178,14 @@ async fn read(
 }
 
 /// The next account that either table has documents of.
-async fn next_tenant(reader: &mut PgConnection, tables: [&str; 2], after: Uuid) -> Result<Option<Uuid>, sqlx::Error> {
-    let [a, b] =
-        tables.map(|table| format!("(select tenant_id from {table} where tenant_id > $1 order by tenant_id limit 1)"));
+async fn next_tenant(
+    reader: &mut PgConnection,
+    tables: [&str; 2],
+    after: Option<Uuid>,
+) -> Result<Option<Uuid>, sqlx::Error> {
+    let [a, b] = tables.map(|table| {
+        format!("(select tenant_id from {table} where $1::uuid is null or tenant_id > $1 order by tenant_id limit 1)")
+    });
     let statement = format!("{a} union all {b} order by tenant_id limit 1");
     sqlx::query_scalar(&statement).bind(after).fetch_optional(reader).await
 }

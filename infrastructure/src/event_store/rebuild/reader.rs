@@ -12,8 +12,8 @@ use crate::event_store::rebuild::slices::{PAGE, PAGE_BESIDE, Page, Slice};
 
 /// Events in the last second from which on others are said to write.
 const BUSY_EVENTS: i64 = 20;
-/// How long a piece's pause is beside others, in lengths of the piece: a quarter of one core at most.
-pub const PAUSES: u32 = 3;
+/// How long a piece's pause is beside others, in lengths of the piece: a fifth of one core at most.
+pub const PAUSES: u32 = 4;
 
 /// What the readers of a process share.
 pub struct Pace {

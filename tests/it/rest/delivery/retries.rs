@@ -55,7 +55,7 @@ async fn what_waits_is_on_its_way_in_doubt_or_has_arrived_is_never_sent_again() 
     let closed = std::sync::Arc::clone(&gate);
     stage.graph.plans(move |_| Reaction::TakeWhen(std::sync::Arc::clone(&closed)));
     stage.hears(BEN, "hello").await;
-    stage.waits(BEN, |it| it.state == 2).await;
+    stage.waits(BEN, |it| it.state == 1).await;
     let flying = message(&stage, BEN, "queued").await;
     refused(&retry(&stage, &flying).await, 409, "message_in_flight");
     gate.add_permits(1);
