@@ -106,13 +106,18 @@ fn statement(after: Position, until: Until, limit: i64) -> String {
     let bound = match until {
         Until::Horizon => FINISHED.to_owned(),
         Until::Position(at) => {
-            let bound = format!("(e.log_epoch, e.transaction_id, e.global_position) <= {}", tuple(at));
-            // By rows alone the index would be walked to its end: such a bound ends a scan by its first column only.
-            let within = format!(
-                "e.log_epoch = {} and e.transaction_id between '{}'::xid8 and '{}'::xid8",
-                at.epoch, after.transaction, at.transaction
-            );
-            if at.epoch == after.epoch { format!("{bound} and {within}") } else { bound }
+            // Written so that no index has it: a bound of rows ends an index scan by its first column only, and one that
+            // does not hold keeps the next from being looked at, so that the index would be walked to its end.
+            let bound = format!("(e.log_epoch::int, e.transaction_id, e.global_position) <= {}", tuple(at));
+            let within = if at.epoch == after.epoch {
+                format!(
+                    "e.log_epoch = {} and e.transaction_id between '{}'::xid8 and '{}'::xid8",
+                    at.epoch, after.transaction, at.transaction
+                )
+            } else {
+                format!("e.log_epoch <= {}", at.epoch)
+            };
+            format!("{bound} and {within}")
         }
     };
     format!(

@@ -10,7 +10,7 @@ use infrastructure::sealing::keys;
 use infrastructure::sealing::reader::{self, Until};
 use infrastructure::sealing::sealer::Turn;
 use infrastructure::security::secret_box::SecretBox;
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::task::JoinSet;
 
 use crate::audit::given::{Sealed, secrets};
@@ -98,9 +98,11 @@ async fn a_batch_is_read_without_walking_over_what_comes_after_it() {
         let events: Vec<_> = (0..200).map(|k| set("n", n * 200 + k)).collect();
         log.appender.append(append(&stream, n * 200, &events)).await.expect("an append");
     }
-    let mut connection = log.database.pool.acquire().await.expect("a connection");
-    // A vacuum would be counted too.
-    sqlx::query("alter table events set (autovacuum_enabled = off)").execute(&mut *connection).await.expect("set");
+    // A vacuum would be counted too, and what other connections did and have not told of yet.
+    let quiet = sqlx::query("alter table events set (autovacuum_enabled = off)");
+    quiet.execute(&log.database.pool).await.expect("no vacuum");
+    log.database.pool.close().await;
+    let mut connection = PgConnection::connect_with(&log.database.options).await.expect("a connection");
     let every: Vec<Position> = read_log(&mut connection, Position::default(), 12_000, &[])
         .await
         .expect("events")
