@@ -21,7 +21,7 @@ use crate::event_store::rebuild::{refold, slices};
 pub const BATCH_MAX: i64 = 1_000;
 /// Events a generation that is not live takes in at a time: others write meanwhile, and what they commit waits for
 /// the disk behind what it wrote.
-pub const BATCH_BESIDE_MAX: i64 = 20;
+pub const BATCH_BESIDE_MAX: i64 = 40;
 
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
 /// has them still.

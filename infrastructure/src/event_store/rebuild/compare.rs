@@ -20,7 +20,7 @@ const RANGE_BESIDE: i64 = 100;
 const TRIES: usize = 20;
 
 /// Events of a turn that is not yet near the head.
-const NEAR: usize = 15;
+const NEAR: usize = 25;
 
 /// What came of it.
 pub enum Compared {

@@ -15,7 +15,7 @@ use crate::event_store::log_reader::{Range, RawEvent, read_range};
 /// Events of a page.
 pub const PAGE: i64 = 10_000;
 /// Events of a page while others write: it must not keep a core for long.
-pub const PAGE_BESIDE: i64 = 40;
+pub const PAGE_BESIDE: i64 = 50;
 
 /// A slice of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
