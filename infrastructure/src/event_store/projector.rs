@@ -15,12 +15,13 @@ use crate::event_store::documents::{self, Documents};
 use crate::event_store::generations::{self, Held, Role, Step, Which};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
+use crate::event_store::rebuild::reader::busy;
 use crate::event_store::rebuild::{refold, slices};
 
 /// Events a projection takes in at a time.
 pub const BATCH_MAX: i64 = 1_000;
-/// Events a generation that is not live takes in at a time: others write meanwhile, and what they commit waits for
-/// the disk behind what it wrote.
+/// Events a generation that is not live takes in at a time while others write: what they commit waits for the disk
+/// behind what it wrote.
 pub const BATCH_BESIDE_MAX: i64 = 40;
 
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
@@ -118,7 +119,8 @@ pub trait Projection: Send + Sync {
     ) -> Result<Turn, sqlx::Error> {
         // Whoever says how far has the live one wait until then.
         let is_awaited = held.role == Role::Live || until.is_some();
-        let batch = if is_awaited { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
+        let whole = is_awaited || !busy(&mut *connection).await?;
+        let batch = if whole { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
         let range = (held.position, until);
         let stretch = Stretch::read(connection, self.keys(), range, batch, &[self.aggregate()]).await?;
         if stretch.events.is_empty() && stretch.end == held.position {

@@ -277,7 +277,7 @@ impl Rebuilder {
     ) -> Result<Turned, sqlx::Error> {
         let began = Instant::now();
         match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
-            Turn::Advanced { events, .. } if events as i64 == BATCH_BESIDE_MAX => {
+            Turn::Advanced { events, .. } if events as i64 >= BATCH_BESIDE_MAX => {
                 let took = began.elapsed();
                 if busy(&self.pool).await? {
                     tokio::time::sleep(took * effort.pauses()).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -83,12 +83,12 @@ impl Reader {
 ///
 /// # Errors
 /// The database.
-pub async fn busy(pool: &PgPool) -> Result<bool, sqlx::Error> {
+pub async fn busy(database: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "select coalesce((select e.recorded_at > clock_timestamp() - interval '1 second' from events e
            order by e.log_epoch desc, e.transaction_id desc, e.global_position desc offset $1 limit 1), false)",
     )
     .bind(BUSY_EVENTS)
-    .fetch_one(pool)
+    .fetch_one(database)
     .await
 }
