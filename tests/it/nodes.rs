@@ -150,7 +150,7 @@ async fn nothing_stale_was_committed(pool: &PgPool, written: i64) {
 /// Holds the moment between "it leaves" and the request open: the statement that says so waits for this lock.
 const HOLD_DEPARTURES: &str = "
 create function hold() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
-create trigger hold before insert or update on outbox for each row when (new.leaving) execute function hold()";
+create trigger hold before update on outbox for each row when (not old.leaving and new.leaving) execute function hold()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_alone() {

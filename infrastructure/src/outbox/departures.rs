@@ -1,11 +1,11 @@
 //! The last moment before a message leaves. What was claimed may be claimed by another when we die; what left is
-//! in doubt. So the outbox says "it leaves" first, for all that leave at the same time in one statement, and says it only
-//! while the claim is still ours. Of a message that goes straight to the sender its append says so.
+//! in doubt. So the log of the outbox says "it leaves" first, for all that leave at the same time in one statement,
+//! and says it only while the claim is still ours.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use sqlx::PgPool;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::outbox::claim::Claimed;
@@ -16,23 +16,6 @@ pub const ANSWER_SEC: f64 = 45.0;
 /// Messages that leave by one statement at most.
 const BATCH_MAX: usize = 128;
 
-/// When the outbox was asked to say that a message leaves.
-#[derive(Debug, Clone, Copy)]
-pub struct Departure(Instant);
-
-impl Departure {
-    /// Then.
-    pub const fn at(asked: Instant) -> Self {
-        Self(asked)
-    }
-
-    /// Whether the message may still leave. A process that stood still meanwhile, for as long as an answer may take,
-    /// sends nothing: others hold the message to be in doubt.
-    pub fn is_open(self) -> bool {
-        self.0.elapsed().as_secs_f64() < ANSWER_SEC
-    }
-}
-
 /// Marks messages as leaving.
 pub struct Departures(Together<(i64, Uuid), bool>);
 
@@ -42,14 +25,15 @@ impl Departures {
         Self(Together::start(BATCH_MAX, move |leaving| leave(pool.clone(), leaving)))
     }
 
-    /// The message's departure: it is durable that it leaves, and the claim is still ours. `None`: it stays.
-    pub async fn leave(&self, message: &Claimed) -> Option<Departure> {
-        let departure = Departure::at(Instant::now());
+    /// Whether the message may leave now: it is durable that it does, and the claim is still ours. A process that
+    /// stood still meanwhile, for as long as an answer may take, sends nothing: others hold the message to be in doubt.
+    pub async fn leave(&self, message: &Claimed) -> bool {
+        let asked = Instant::now();
         let leaves = self.0.ask((message.id, message.token)).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "A message cannot leave");
             false
         });
-        leaves.then_some(departure)
+        leaves && asked.elapsed().as_secs_f64() < ANSWER_SEC
     }
 }
 

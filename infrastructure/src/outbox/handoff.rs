@@ -1,7 +1,7 @@
 //! From its append straight to this node's sender: a message that may leave at once is claimed by the statement that
-//! writes it, which says that it leaves, too. Nobody has to look for it, its row is written once, and it waits for the
-//! disk once. Whatever is in the way (a line that is closed, a conversation that has something on its way, a sender that
-//! is busy or not here), the message waits in the outbox as any other.
+//! writes it. Nobody has to look for it, and its row is written once less. Whatever is in the way (a line that is
+//! closed, a conversation that has something on its way, a sender that is busy or not here), the message waits in the
+//! outbox as any other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,11 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use application::effects::Dispatch;
 use domain::shared::ids::TenantId;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::outbox::claim::Claimed;
-use crate::outbox::departures::Departure;
 use crate::outbox::limits::{Limits, Right};
 
 /// Messages in flight at once.
@@ -34,8 +32,6 @@ pub struct Handoff {
 pub struct Handed {
     /// The message, claimed.
     pub message: Claimed,
-    /// Its departure: the log of the outbox says that it leaves.
-    pub departure: Departure,
     /// Its right to leave.
     pub right: Right,
     /// Its place in flight.
@@ -46,7 +42,6 @@ pub struct Handed {
 pub struct Offer {
     /// The lease that claims it.
     pub token: Uuid,
-    departure: Departure,
     right: Right,
     place: OwnedSemaphorePermit,
     sender: mpsc::UnboundedSender<Handed>,
@@ -110,12 +105,12 @@ impl Handoff {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner).clone()?;
         let place = Arc::clone(&self.places).try_acquire_owned().ok().filter(|_| dispatch.retry == 0)?;
         let right = self.limits.take_early(&dispatch.bucket, dispatch.priority > 0)?;
-        Some(Offer { token: Uuid::new_v4(), departure: Departure::at(Instant::now()), right, place, sender })
+        Some(Offer { token: Uuid::new_v4(), right, place, sender })
     }
 }
 
 impl Offer {
-    /// The message is written, claimed, and leaves: it is the sender's.
+    /// The message is written and claimed: it is the sender's.
     pub fn accept(self, id: i64, tenant: TenantId, dispatch: &Dispatch) {
         let message = Claimed {
             id,
@@ -132,8 +127,7 @@ impl Offer {
             resent: false,
             expired: false,
         };
-        let Self { departure, right, place, sender, .. } = self;
-        // A sender that is gone leaves it to its lease.
-        drop(sender.send(Handed { message, departure, right, place }));
+        // A sender that stopped meanwhile leaves it to its lease.
+        drop(self.sender.send(Handed { message, right: self.right, place: self.place }));
     }
 }

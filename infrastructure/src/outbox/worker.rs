@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::outbox::claim::{self, Back, Claimed};
-use crate::outbox::departures::{Departure, Departures};
+use crate::outbox::departures::Departures;
 use crate::outbox::handoff::{Handed, Handoff};
 use crate::outbox::in_doubt;
 use crate::outbox::limits::{Limits, Right};
@@ -67,8 +67,8 @@ impl Outbox {
         let tasks = TaskTracker::new();
         let mut handed = self.handoff.open();
         let handed_on = async {
-            while let Some(Handed { message, departure, right, place }) = handed.recv().await {
-                self.spawn(&tasks, message, Some((departure, right)), place);
+            while let Some(Handed { message, right, place }) = handed.recv().await {
+                self.spawn(&tasks, message, Some(right), place);
             }
         };
         tokio::join!(handed_on, self.run_waiting(&tasks, &stop));
@@ -115,12 +115,12 @@ impl Outbox {
         self: &Arc<Self>,
         tasks: &TaskTracker,
         message: Claimed,
-        straight: Option<(Departure, Right)>,
+        right: Option<Right>,
         place: OwnedSemaphorePermit,
     ) {
         let outbox = Arc::clone(self);
         tasks.spawn(async move {
-            outbox.send(message, straight).await;
+            outbox.send(message, right).await;
             drop(place);
             outbox.handoff.done();
         });
@@ -148,7 +148,7 @@ impl Outbox {
         }
     }
 
-    async fn send(&self, message: Claimed, straight: Option<(Departure, Right)>) {
+    async fn send(&self, message: Claimed, right: Option<Right>) {
         let (line, facts) = match (self.lines.open(&message.bucket).await, self.directory.find(&message.bucket).await) {
             (_, Ok(facts)) if facts.as_ref().is_none_or(|facts| facts.tenant != message.tenant) => {
                 // The account was closed; the number may be somebody else's by now.
@@ -168,18 +168,13 @@ impl Outbox {
             let error = ProviderError { code: 0, class: ErrorClass::Request, title: title.into(), details: None };
             return self.record_failure(&facts, &message, error).await;
         };
-        let (departure, right) = straight.unzip();
         let mut right = match self.may_leave(&message, &line, right).await {
             Ok(right) => right,
             Err(wait) => {
                 return self.put_back(&message, wait.as_secs_f64(), Back::Held("held by a rate limit")).await;
             }
         };
-        let departure = match departure {
-            Some(departure) => Some(departure),
-            None => self.departures.leave(&message).await,
-        };
-        if !departure.is_some_and(Departure::is_open) {
+        if !self.departures.leave(&message).await {
             // Somebody else has it by now, or the database cannot be reached: nothing left.
             return;
         }

@@ -10,6 +10,7 @@ use domain::shared::ids::{ConversationId, MessageId, StreamId, TenantId};
 use domain::shared::phone::Phone;
 use infrastructure::event_store::append::{Append, Appender};
 use infrastructure::outbox::claim;
+use infrastructure::outbox::departures::Departures;
 use infrastructure::outbox::handoff::{Handed, Handoff};
 use sqlx::PgPool;
 use tests::app::LINE;
@@ -90,15 +91,9 @@ async fn the_first_of_a_lane_goes_straight_and_the_others_wait_behind_it() {
     assert_eq!(node.states().await, expected);
     assert!(claim::claim(node.pool(), 10, &[], &[]).await.expect("a claim").is_empty(), "nobody else has it");
     assert!(claim::any_waits(node.pool()).await.expect("a look"));
-    // What it was handed leaves, and everything about it is known.
+    // What it was handed is as good as claimed: it may leave, and everything about it is known.
     let message = &handed[0].message;
-    let leaves: bool =
-        sqlx::query_scalar("select leaving and lease_until > now() + interval '40 seconds' from outbox where id = $1")
-            .bind(message.id)
-            .fetch_one(node.pool())
-            .await
-            .expect("its row");
-    assert!(leaves && handed[0].departure.is_open());
+    assert!(Departures::start(node.pool().clone()).leave(message).await);
     assert_eq!((message.attempts, message.tenant, message.lane), (1, node.tenant, lane));
     sqlx::query("delete from outbox where id = $1").bind(message.id).execute(node.pool()).await.expect("it was sent");
     let next = claim::claim(node.pool(), 10, &[], &[]).await.expect("a claim");

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::event_store::append::Append;
 use crate::event_store::append_sql::hashed;
 use crate::event_store::append_sql::slots::{Left, Slots};
-use crate::outbox::departures::ANSWER_SEC;
+use crate::outbox::claim::LEASE_SEC;
 use crate::outbox::queue_log;
 
 /// How long a message may wait to be sent before it is dead: a day.
@@ -153,7 +153,7 @@ impl Sends {
         to.add(SEND_WITHIN)?;
         to.add(self.retry)?;
         to.add(self.token)?;
-        to.add(ANSWER_SEC)
+        to.add(LEASE_SEC)
     }
 }
 

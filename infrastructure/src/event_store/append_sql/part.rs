@@ -75,13 +75,13 @@ pub(super) const TOLD: &str = "told as (
     select tenant_id, bucket, lane, message_id, retry, 'settled', attempts, created_at from told
 )";
 
-/// A message with a token is claimed by it and leaves, when nothing of its lane is on its way: see `outbox::handoff`. Each lane is
+/// A message with a token is claimed by it, when nothing of its lane is on its way: see `outbox::handoff`. Each lane is
 /// looked up on its own (`limit`): all at once, the planner would read the whole outbox.
 pub(super) const SENDS: &str = "sends as (
     insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry,
-                        state, leaving, attempts, lease_token, lease_until)
+                        state, attempts, lease_token, lease_until)
     select s.tenant, s.lane, s.bucket, s.message, s.priority, s.recipient::json, s.content::json, now() + {9}::interval, s.retry,
-           s.claimed::int, s.claimed, s.claimed::int, case when s.claimed then s.token end,
+           s.claimed::int, s.claimed::int, case when s.claimed then s.token end,
            case when s.claimed then now() + interval '1 second' * {12} end
       from (select u.*, u.token is not null and before.id is null as claimed
               from unnest({1}::int[], {2}::uuid[], {3}::uuid[], {4}::text[], {5}::uuid[], {6}::smallint[], {7}::text[],
