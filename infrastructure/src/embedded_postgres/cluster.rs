@@ -24,7 +24,8 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 /// The log is put aside when a start finds it this big, in bytes.
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What every cluster of ours is set to; `alter system` still overrules it.
+/// What every cluster of ours is set to; `alter system` still overrules it. What backends write is to go to the disk soon:
+/// Linux would let it lie for half a minute and then write all of it, and whoever commits meanwhile would wait.
 const CONFIGURATION: &str = "\
 listen_addresses = ''
 port = 5432
@@ -33,6 +34,7 @@ shared_buffers = '256MB'
 wal_compression = on
 checkpoint_timeout = '15min'
 autovacuum_naptime = '30s'
+backend_flush_after = '256kB'
 max_wal_size = '2GB'
 idle_in_transaction_session_timeout = '5s'
 jit = off

@@ -82,7 +82,17 @@ pub async fn store<D: Document>(
 ) -> Result<(), sqlx::Error> {
     let gone = documents.iter().filter(|(_, document)| document.is_none()).map(|(key, _)| key.clone());
     let (tenants, keys): (Vec<Uuid>, Vec<String>) = gone.unzip();
-    write(connection, table, documents, "on conflict (tenant_id, key) do update set body = excluded.body").await?;
+    let there = Columns::of(documents)?;
+    if !there.keys.is_empty() {
+        let statement = format!(
+            "insert into {table} (tenant_id, key, body)
+             select d.tenant_id, d.key, d.body::jsonb
+               from unnest($1::uuid[], $2::text[], $3::text[]) as d(tenant_id, key, body)
+             on conflict (tenant_id, key) do update set body = excluded.body"
+        );
+        let query = sqlx::query(&statement).bind(there.tenants).bind(there.keys).bind(there.bodies);
+        query.execute(&mut *connection).await?;
+    }
     if !keys.is_empty() {
         let statement = format!(
             "delete from {table} v using unnest($1::uuid[], $2::text[]) as g(tenant_id, key)
@@ -93,42 +103,34 @@ pub async fn store<D: Document>(
     Ok(())
 }
 
-/// Adds documents that are not there yet.
-///
-/// # Errors
-/// The database; one is there.
-pub async fn insert<D: Document>(
-    connection: &mut PgConnection,
-    table: &str,
-    documents: Documents<D>,
-) -> Result<(), sqlx::Error> {
-    write(connection, table, documents, "").await
+/// Documents as rows, in the order of their keys: column by column.
+#[derive(Default)]
+pub struct Columns {
+    /// Their accounts.
+    pub tenants: Vec<Uuid>,
+    /// Their keys.
+    pub keys: Vec<String>,
+    /// Their JSON.
+    pub bodies: Vec<String>,
 }
 
-async fn write<D: Document>(
-    connection: &mut PgConnection,
-    table: &str,
-    documents: Documents<D>,
-    conflict: &str,
-) -> Result<(), sqlx::Error> {
-    let mut kept: Vec<(Key, D)> = documents.into_iter().filter_map(|(key, document)| Some((key, document?))).collect();
-    if kept.is_empty() {
-        return Ok(());
+impl Columns {
+    /// Of those that are there.
+    ///
+    /// # Errors
+    /// One has no JSON.
+    pub fn of<D: Document>(documents: Documents<D>) -> Result<Self, sqlx::Error> {
+        let kept = documents.into_iter().filter_map(|(key, document)| Some((key, document?)));
+        let mut kept: Vec<(Key, D)> = kept.collect();
+        kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut columns = Self::default();
+        for ((tenant, key), document) in kept {
+            columns.tenants.push(tenant);
+            columns.keys.push(key);
+            columns.bodies.push(body(&document).map_err(|error| sqlx::Error::Encode(error.into()))?);
+        }
+        Ok(columns)
     }
-    kept.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let mut columns: (Vec<Uuid>, Vec<String>, Vec<String>) = Default::default();
-    for ((tenant, key), document) in kept {
-        columns.0.push(tenant);
-        columns.1.push(key);
-        columns.2.push(body(&document).map_err(|error| sqlx::Error::Encode(error.into()))?);
-    }
-    let statement = format!(
-        "insert into {table} (tenant_id, key, body)
-         select d.tenant_id, d.key, d.body::jsonb
-           from unnest($1::uuid[], $2::text[], $3::text[]) as d(tenant_id, key, body) {conflict}"
-    );
-    sqlx::query(&statement).bind(columns.0).bind(columns.1).bind(columns.2).execute(connection).await?;
-    Ok(())
 }
 
 /// A document's JSON. One null character would halt the projection for everybody.

@@ -12,17 +12,13 @@ use domain::shared::ids::StreamId;
 use sqlx::{PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
-use crate::event_store::generations::{self, Held, Role, Step, Which};
+use crate::event_store::generations::{self, Held, Step, Which};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{RawEvent, read_log};
-use crate::event_store::rebuild::reader::busy;
 use crate::event_store::rebuild::{refold, slices};
 
 /// Events a projection takes in at a time.
 pub const BATCH_MAX: i64 = 1_000;
-/// Events a generation that is not live takes in at a time while others write: what they commit waits for the disk
-/// behind what it wrote.
-pub const BATCH_BESIDE_MAX: i64 = 40;
 
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
 /// has them still.
@@ -106,8 +102,8 @@ pub trait Projection: Send + Sync {
     async fn take_in(&self, connection: &mut PgConnection, held: &Held, stretch: &Stretch)
     -> Result<Step, sqlx::Error>;
 
-    /// Takes in the next events from a checkpoint this transaction holds, none after `until`; having nothing more up
-    /// to there, it stands at `until`.
+    /// Takes in the next events from a checkpoint this transaction holds, up to `batch` and none after `until`; having
+    /// nothing more up to there, it stands at `until`.
     ///
     /// # Errors
     /// The database; the transaction must not be committed.
@@ -116,11 +112,8 @@ pub trait Projection: Send + Sync {
         connection: &mut PgConnection,
         held: &Held,
         until: Option<Position>,
+        batch: i64,
     ) -> Result<Turn, sqlx::Error> {
-        // Whoever says how far has the live one wait until then.
-        let is_awaited = held.role == Role::Live || until.is_some();
-        let whole = is_awaited || !busy(&mut *connection).await?;
-        let batch = if whole { self.batch() } else { self.batch().min(BATCH_BESIDE_MAX) };
         let range = (held.position, until);
         let stretch = Stretch::read(connection, self.keys(), range, batch, &[self.aggregate()]).await?;
         if stretch.events.is_empty() && stretch.end == held.position {
@@ -149,19 +142,19 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// The database; nothing of the turn remains.
     async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
-        self.turn_of(pool, Which::Live).await
+        self.turn_of(pool, Which::Live, self.batch()).await
     }
 
-    /// One turn of a generation.
+    /// One turn of a generation, of up to `batch` events.
     ///
     /// # Errors
     /// The database; nothing of the turn remains.
-    async fn turn_of(&self, pool: &PgPool, which: Which) -> Result<Turn, sqlx::Error> {
+    async fn turn_of(&self, pool: &PgPool, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
         let mut transaction = pool.begin_with(UNHURRIED).await?;
         let Some(held) = generations::lock(&mut transaction, self.name(), which).await? else {
             return Ok(Turn::NotOurs);
         };
-        let turn = self.advance(&mut transaction, &held, None).await?;
+        let turn = self.advance(&mut transaction, &held, None, batch).await?;
         if !matches!(turn, Turn::Advanced { events: 0, .. }) {
             transaction.commit().await?;
         }

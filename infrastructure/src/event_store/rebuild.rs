@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod begin;
+pub mod beside;
 pub mod compare;
 pub mod listing;
 pub mod reader;
@@ -22,17 +23,20 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::generations::{Role, Which};
-use crate::event_store::projector::{BATCH_BESIDE_MAX, Projection, Turn};
+use crate::event_store::projector::{Projection, Turn};
+use crate::event_store::rebuild::beside::{Others, RESTS, rest};
 use crate::event_store::rebuild::compare::Compared;
-use crate::event_store::rebuild::reader::{PAUSES, Pace, Reader, busy};
+use crate::event_store::rebuild::reader::{Pace, Reader};
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
+/// Events of a turn while others write: what they commit waits for the disk behind what it wrote.
+const BATCH_BESIDE: i64 = 40;
 /// How often an idle worker looks.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
 const BUSY_MS: u64 = 50;
-/// After so many turns in a row that left something, pauses become shorter by one length of a turn.
+/// After so many turns in a row that left something, rests become shorter by one length of a turn.
 const PATIENCE_TURNS: u32 = 5_000;
 /// How long a former generation is kept.
 const KEPT: &str = "24 hours";
@@ -84,10 +88,10 @@ struct Effort {
 }
 
 impl Effort {
-    /// The pauses between turns, in lengths of a turn: none in the end, or whoever writes faster than it reads
+    /// The rests between turns, in lengths of a turn: none in the end, or whoever writes faster than it reads
     /// would be waited for for ever.
-    fn pauses(&self) -> u32 {
-        PAUSES.saturating_sub(self.full_turns / PATIENCE_TURNS)
+    fn rests(&self) -> u32 {
+        RESTS.saturating_sub(self.full_turns / PATIENCE_TURNS)
     }
 }
 
@@ -95,7 +99,8 @@ impl Rebuilder {
     /// For these projections.
     pub fn new(pool: PgPool, projections: Vec<Arc<dyn Projection>>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
-        Self { pool, projections, workers, pace: Arc::new(Pace::new(workers)) }
+        let pace = Arc::new(Pace::new(workers, Others::new(pool.clone())));
+        Self { pool, projections, workers, pace }
     }
 
     /// Works until `stop`.
@@ -176,15 +181,15 @@ impl Rebuilder {
         }
         match state.phase.as_deref() {
             Some("slices") => self.read_slices(projection, generation, stop).await,
-            Some("comparing") => self.compare(&**projection, generation).await,
+            Some("comparing") => self.compare(&**projection, generation, stop).await,
             Some("swapping") => {
-                if let Turned::Full = self.turn(&**projection, generation, effort).await? {
+                if let Turned::Full = self.turn(&**projection, generation, effort, stop).await? {
                     return Ok(Next::Again);
                 }
                 let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await?;
                 Ok(if swapped { Next::Over } else { Next::After(BUSY_MS) })
             }
-            Some(_) | None => self.keep_up(&**projection, generation, effort, state.phase.is_some()).await,
+            Some(_) | None => self.keep_up(&**projection, (generation, state.phase.is_some()), effort, stop).await,
         }
     }
 
@@ -268,19 +273,21 @@ impl Rebuilder {
         Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
     }
 
-    /// A turn; when there is more to take in, with a pause beside others.
+    /// A turn; when there is more to take in, with a rest beside others.
     async fn turn(
         &self,
         projection: &dyn Projection,
         generation: i32,
         effort: &mut Effort,
+        stop: &CancellationToken,
     ) -> Result<Turned, sqlx::Error> {
+        let beside = self.pace.others.are_writing().await?;
+        let batch = if beside { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
         let began = Instant::now();
-        match projection.turn_of(&self.pool, Which::Numbered(generation)).await? {
-            Turn::Advanced { events, .. } if events as i64 >= BATCH_BESIDE_MAX => {
-                let took = began.elapsed();
-                if busy(&self.pool).await? {
-                    tokio::time::sleep(took * effort.pauses()).await;
+        match projection.turn_of(&self.pool, Which::Numbered(generation), batch).await? {
+            Turn::Advanced { events, .. } if events as i64 >= batch => {
+                if beside {
+                    rest(began.elapsed() * effort.rests(), stop).await;
                 }
                 effort.full_turns += 1;
                 Ok(Turned::Full)
@@ -297,11 +304,11 @@ impl Rebuilder {
     async fn keep_up(
         &self,
         projection: &dyn Projection,
-        generation: i32,
+        (generation, build): (i32, bool),
         effort: &mut Effort,
-        build: bool,
+        stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
-        match self.turn(projection, generation, effort).await? {
+        match self.turn(projection, generation, effort, stop).await? {
             Turned::Full => Ok(Next::Again),
             Turned::AtHead if build => {
                 sqlx::query(
@@ -319,8 +326,15 @@ impl Rebuilder {
         }
     }
 
-    async fn compare(&self, projection: &dyn Projection, generation: i32) -> Result<Next, sqlx::Error> {
-        let Compared::Found(found) = compare::compare(&self.pool, projection, generation).await? else {
+    async fn compare(
+        &self,
+        projection: &dyn Projection,
+        generation: i32,
+        stop: &CancellationToken,
+    ) -> Result<Next, sqlx::Error> {
+        let Compared::Found(found) =
+            compare::compare(&self.pool, projection, generation, (&self.pace.others, stop)).await?
+        else {
             return Ok(Next::After(BUSY_MS));
         };
         let Differences { missing, extra, changed, .. } = &found;
@@ -349,8 +363,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_generation_that_does_not_get_nearer_pauses_less_and_then_not_at_all() {
-        let pauses = |full_turns| Effort { attempts: 0, full_turns }.pauses();
-        assert_eq!([0, 4_999, 5_000, 19_999, 20_000, u32::MAX].map(pauses), [4, 4, 3, 1, 0, 0]);
+    fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
+        let rests = |full_turns| Effort { attempts: 0, full_turns }.rests();
+        assert_eq!([0, 4_999, 5_000, 19_999, 20_000, u32::MAX].map(rests), [4, 4, 3, 1, 0, 0]);
     }
 }

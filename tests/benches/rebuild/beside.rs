@@ -15,6 +15,8 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::Phase;
+
 /// Writes a second.
 const RATE: f64 = 400.0;
 /// How long each idle stretch is: Linux writes back what has been dirty for 30 s, and whoever commits meanwhile waits;
@@ -26,20 +28,35 @@ const PAIRS: usize = 3;
 /// What clients saw.
 #[derive(Default)]
 struct Seen {
-    appends: Mutex<Vec<Duration>>,
+    /// When each was due, and how long after it was in.
+    appends: Mutex<Vec<(Instant, Duration)>>,
     reads: Mutex<Vec<Duration>>,
     failed: AtomicU64,
 }
 
+/// Of a stretch of time.
+struct Stretch {
+    appends: Vec<(Instant, Duration)>,
+    longest_read: Duration,
+}
+
 impl Seen {
-    /// Median, p99 and longest of the appends, the longest read, since the last call.
-    async fn take(&self) -> [Duration; 4] {
-        let (mut appends, reads) =
+    /// What they saw since the last call.
+    async fn take(&self) -> Stretch {
+        let (appends, reads) =
             (std::mem::take(&mut *self.appends.lock().await), std::mem::take(&mut *self.reads.lock().await));
-        appends.sort_unstable();
-        let at = |part: f64| appends.get((appends.len() as f64 * part) as usize).copied().unwrap_or_default();
-        let longest = appends.last().copied().unwrap_or_default();
-        [at(0.5), at(0.99), longest, reads.into_iter().max().unwrap_or_default()]
+        Stretch { appends, longest_read: reads.into_iter().max().unwrap_or_default() }
+    }
+}
+
+impl Stretch {
+    /// Median, p99 and longest of the appends due from then on, for so long.
+    fn appends(&self, from: Instant, long: Duration) -> [Duration; 3] {
+        let within = self.appends.iter().filter(|(due, _)| (from..from + long).contains(due));
+        let mut took: Vec<Duration> = within.map(|(_, took)| *took).collect();
+        took.sort_unstable();
+        let at = |part: f64| took.get((took.len() as f64 * part) as usize).copied().unwrap_or_default();
+        [at(0.5), at(0.99), took.last().copied().unwrap_or_default()]
     }
 }
 
@@ -60,14 +77,13 @@ pub async fn run(pool: &PgPool, tenant: TenantId, streams: &[StreamId]) {
     let mut ratios = Vec::new();
     for _ in 0..PAIRS {
         settle(pool, &seen).await;
+        let idle = Phase { name: "idle".to_owned(), began: Instant::now(), took: IDLE };
         tokio::time::sleep(IDLE).await;
-        let idle = seen.take().await;
-        print("idle", idle, IDLE);
+        let idle = print("idle", &seen.take().await, &[idle]);
         settle(pool, &seen).await;
-        let (_, took) = super::rebuild(pool).await;
-        let beside = seen.take().await;
-        print("a rebuild", beside, took);
-        ratios.push(beside[1].as_secs_f64() / idle[1].as_secs_f64());
+        let phases = super::rebuild(pool).await;
+        let beside = print("a rebuild", &seen.take().await, &phases);
+        ratios.push(beside.as_secs_f64() / idle.as_secs_f64());
     }
     ratios.sort_by(f64::total_cmp);
     println!("append p99 beside a rebuild : idle, by pair: {ratios:.2?}");
@@ -90,8 +106,16 @@ async fn settle(pool: &PgPool, seen: &Seen) {
     seen.take().await;
 }
 
-fn print(what: &str, [median, p99, longest, read]: [Duration; 4], took: Duration) {
-    println!("| {what} | {median:.2?} | {p99:.2?} | {longest:.2?} | {read:.2?} | {took:.1?} |");
+/// The stretch, and each of the phases it consisted of; its p99.
+fn print(what: &str, stretch: &Stretch, phases: &[Phase]) -> Duration {
+    let (began, took) = (phases[0].began, phases.iter().map(|phase| phase.took).sum());
+    let [median, p99, longest] = stretch.appends(began, took);
+    println!("| {what} | {median:.2?} | {p99:.2?} | {longest:.2?} | {:.2?} | {took:.1?} |", stretch.longest_read);
+    for Phase { name, began, took } in phases.iter().filter(|_| phases.len() > 1) {
+        let [median, p99, longest] = stretch.appends(*began, *took);
+        println!("| … {name} | {median:.2?} | {p99:.2?} | {longest:.2?} | | {took:.1?} |");
+    }
+    p99
 }
 
 /// Appends at a fixed rate, whether the last one is answered or not.
@@ -109,7 +133,7 @@ async fn write(appender: Appender, pokes: Arc<Pokes>, tenant: TenantId, seen: Ar
                 seen.failed.fetch_add(1, Ordering::SeqCst);
             }
             pokes.log.send_replace(());
-            seen.appends.lock().await.push(due.elapsed());
+            seen.appends.lock().await.push((due.into_std(), due.elapsed()));
         });
         while tasks.try_join_next().is_some() {}
     }

@@ -2,30 +2,27 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::config::Cli;
 use application::conversations::views::ConversationView;
 use application::projections::{ProjectionView, Projections};
-use async_trait::async_trait;
 use clap::Parser;
-use domain::shared::ids::{StreamId, TenantId};
-use infrastructure::event_store::generations::{Held, Step};
-use infrastructure::event_store::keys::KeyRing;
-use infrastructure::event_store::projector::{DocumentProjection, Projection, Stretch};
+use domain::shared::ids::TenantId;
+use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
-use infrastructure::event_store::rebuild::slices::{Page, Slice};
 use infrastructure::event_store::waiter;
 use rand::Rng;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tests::app::eventually;
 use tests::cluster::TestDatabase;
 use tests::past;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::projections::noted::Noted;
 
 /// What asks the binary to rebuild.
 const VARIABLE: &str = "REBUILD_TEST_REBUILDS";
@@ -34,14 +31,14 @@ const KILLS: usize = 20;
 /// Conversations of its log.
 const CONVERSATIONS: usize = 2_500;
 /// The read model.
-const NAME: &str = "conversation_view";
+pub const NAME: &str = "conversation_view";
 
-fn conversations(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
+pub fn conversations(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
     vec![Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool)))]
 }
 
 /// A log of so many conversations, projected.
-async fn projected(many: usize) -> TestDatabase {
+pub async fn projected(many: usize) -> TestDatabase {
     let database = TestDatabase::create().await;
     past::write(&database.pool, TenantId(Uuid::now_v7()), many).await;
     waiter::register(&database.pool, &[NAME]).await.expect("a checkpoint");
@@ -61,7 +58,7 @@ async fn row(pool: &PgPool) -> ProjectionView {
 }
 
 /// Waits until nothing is under way.
-async fn settled(pool: &PgPool) -> ProjectionView {
+pub async fn settled(pool: &PgPool) -> ProjectionView {
     eventually("a live generation", async || {
         let row = row(pool).await;
         (row.status != "rebuilding").then_some(row)
@@ -193,59 +190,17 @@ async fn connections_that_break_cost_a_page_and_nothing_else() {
     worker.await.expect("a worker");
 }
 
-/// Counts the pages it does.
-struct Counted {
-    inner: DocumentProjection<ConversationView>,
-    pages: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Projection for Counted {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-    fn aggregate(&self) -> &'static str {
-        self.inner.aggregate()
-    }
-    fn keys(&self) -> &KeyRing {
-        self.inner.keys()
-    }
-    fn batch(&self) -> i64 {
-        self.inner.batch()
-    }
-    async fn take_in(
-        &self,
-        connection: &mut PgConnection,
-        held: &Held,
-        stretch: &Stretch,
-    ) -> Result<Step, sqlx::Error> {
-        self.inner.take_in(connection, held, stretch).await
-    }
-    async fn page(&self, pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
-        let page = self.inner.page(pool, slice, limit).await?;
-        if matches!(page, Page::Done(events) if events > 0) {
-            self.pages.fetch_add(1, Ordering::SeqCst);
-        }
-        Ok(page)
-    }
-    async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {
-        self.inner.refold(pool, streams).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_share_the_slices() {
     let database = projected(3_000).await;
     let wanted = documents(&database.pool).await;
-    let (stop, mut workers, mut counts) = (CancellationToken::new(), Vec::new(), Vec::new());
+    let (stop, mut workers, mut nodes) = (CancellationToken::new(), Vec::new(), Vec::new());
     for _ in 0..2 {
         let options = database.options.clone();
         let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("a pool");
-        let pages = Arc::<AtomicUsize>::default();
-        counts.push(Arc::clone(&pages));
-        let inner = DocumentProjection::new(tests::keys(&pool));
-        let counted: Arc<dyn Projection> = Arc::new(Counted { inner, pages });
-        workers.push(tokio::spawn(Rebuilder::new(pool, vec![counted]).run(stop.clone())));
+        let noted = Noted::new(&pool);
+        nodes.push(Arc::clone(&noted));
+        workers.push(tokio::spawn(Rebuilder::new(pool, vec![noted]).run(stop.clone())));
     }
     let admin = PgProjections::new(database.pool.clone(), conversations(&database.pool));
     let mut shared = false;
@@ -255,7 +210,8 @@ async fn nodes_share_the_slices() {
         let row = settled(&database.pool).await;
         assert_eq!((row.generation, row.status.as_str()), (generation, "running"), "{row:?}");
         assert!(documents(&database.pool).await == wanted);
-        let pages: Vec<usize> = counts.iter().map(|count| count.swap(0, Ordering::SeqCst)).collect();
+        let done = |noted: &Arc<Noted>| noted.take().0.iter().filter(|page| page.events > 0).count();
+        let pages: Vec<usize> = nodes.iter().map(done).collect();
         assert_eq!(pages.iter().sum::<usize>(), 8, "each slice is one page, read once: {pages:?}");
         shared = pages.iter().all(|pages| *pages > 0);
         if shared {

@@ -120,7 +120,7 @@ async fn tests_fold(
         sqlx::query(&statement).execute(pool).await.expect("a scratch generation");
     }
     while matches!(
-        projection.turn_of(pool, Which::Numbered(900)).await.expect("a turn"),
+        projection.turn_of(pool, Which::Numbered(900), 1_000).await.expect("a turn"),
         Turn::Advanced { events: 1.., .. }
     ) {}
     let select = format!("select tenant_id, key, body from {table}_g900 order by tenant_id, key");

@@ -95,7 +95,7 @@ async fn every_generation_is_folded_up_to_where_it_stands() {
     let later: Option<String> =
         sqlx::query_scalar(later).bind(streams[0].id.to_string()).fetch_one(pool).await.expect("a document");
     assert_eq!(later, None, "the former generation is not there yet");
-    let former = leads(pool)[0].turn_of(pool, Which::Numbered(1)).await;
+    let former = leads(pool)[0].turn_of(pool, Which::Numbered(1), 1_000).await;
     former.expect("a turn");
     let bodies = "select (select jsonb_agg(body order by key) from lead_view) = (select jsonb_agg(body order by key) from lead_view_g1)";
     let same: bool = sqlx::query_scalar(bodies).fetch_one(pool).await.expect("a comparison");

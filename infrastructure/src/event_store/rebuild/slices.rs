@@ -7,10 +7,11 @@ use application::log::{Document, Position};
 use cqrs_es::Aggregate;
 use sqlx::{PgConnection, PgPool, Row};
 
-use crate::event_store::documents::{self, Documents};
+use crate::event_store::documents::{self, Columns, Documents};
 use crate::event_store::generations::{Role, SMOOTHED, position, table};
 use crate::event_store::keys::{KeyError, KeyRing};
 use crate::event_store::log_reader::{Range, RawEvent, read_range};
+use crate::event_store::projector::UNHURRIED;
 
 /// Events of a page.
 pub const PAGE: i64 = 10_000;
@@ -64,7 +65,8 @@ struct Folded<D> {
 /// # Errors
 /// The database; nothing of the page remains.
 pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+    // A page and its cursor are lost together or not at all: nobody need wait for the disk, writers least of all.
+    let mut transaction = pool.begin_with(UNHURRIED).await?;
     let Some(place) = claim(&mut transaction, slice).await? else { return Ok(Page::NotOurs) };
     let folded = match fold::<D>(&mut transaction, keys, &place, limit).await? {
         Ok(folded) => folded,
@@ -75,54 +77,67 @@ pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, lim
             return Ok(Page::Halted);
         }
     };
-    // A page and its cursor are lost together or not at all: nobody need wait for the disk, writers least of all.
-    sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
-    // The fence: the page counts only if nothing it rests on has changed.
+    let events = folded.events;
+    if !store(&mut transaction, slice, &place, folded).await? {
+        return Ok(Page::NotOurs);
+    }
+    transaction.commit().await?;
+    Ok(Page::Done(events))
+}
+
+/// Puts a page there, if nothing it rests on has changed: that is the fence.
+async fn store<D: Document>(
+    connection: &mut PgConnection,
+    slice: &Slice,
+    place: &Place,
+    page: Folded<D>,
+) -> Result<bool, sqlx::Error> {
     let statement = format!(
-        "update rebuild_slices set cursor_stream = coalesce($5, cursor_stream), events_done = events_done + $6, done = $7,
-                revision = nextval('rebuild_revision'), rate = {}, updated_at = clock_timestamp()
-          where name = $1 and generation = $2 and slice = $3 and revision = $4",
-        SMOOTHED.replace("$EVENTS", "$6")
+        "with moved as (
+            update rebuild_slices set cursor_stream = coalesce($5, cursor_stream), events_done = events_done + $6, done = $7,
+                   revision = nextval('rebuild_revision'), rate = {}, updated_at = clock_timestamp()
+             where name = $1 and generation = $2 and slice = $3 and revision = $4 returning slice
+        ), stored as (
+            insert into {} (tenant_id, key, body)
+            select d.tenant_id, d.key, d.body::jsonb
+              from unnest($8::uuid[], $9::text[], $10::text[]) as d(tenant_id, key, body)
+             where exists (select from moved)
+        )
+        select exists (select from moved)",
+        SMOOTHED.replace("$EVENTS", "$6"),
+        table(&slice.name, slice.generation, Role::Building),
     );
-    let moved = sqlx::query(&statement)
+    let Columns { tenants, keys, bodies } = Columns::of(page.documents)?;
+    sqlx::query_scalar(&statement)
         .bind(&slice.name)
         .bind(slice.generation)
         .bind(slice.slice)
         .bind(place.revision)
-        .bind(folded.cursor)
-        .bind(folded.events)
-        .bind(folded.end)
-        .execute(&mut *transaction)
-        .await?;
-    if moved.rows_affected() == 0 {
-        return Ok(Page::NotOurs);
-    }
-    let table = table(&slice.name, slice.generation, Role::Building);
-    documents::insert(&mut transaction, &table, folded.documents).await?;
-    transaction.commit().await?;
-    Ok(Page::Done(folded.events))
+        .bind(page.cursor)
+        .bind(page.events)
+        .bind(page.end)
+        .bind(tenants)
+        .bind(keys)
+        .bind(bodies)
+        .fetch_one(connection)
+        .await
 }
 
 /// Takes the slice, when nobody reads it. The advisory lock only spares others the work.
 async fn claim(connection: &mut PgConnection, slice: &Slice) -> Result<Option<Place>, sqlx::Error> {
     let lock = format!("rebuild/{}/{}/{}", slice.name, slice.generation, slice.slice);
-    let ours: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtextextended($1, 0))")
-        .bind(lock)
-        .fetch_one(&mut *connection)
-        .await?;
-    if !ours {
-        return Ok(None);
-    }
     let row = sqlx::query(
-        "select s.from_stream, s.to_stream, s.cursor_stream, s.revision,
+        "with ours as materialized (select pg_try_advisory_xact_lock(hashtextextended($4, 0)) as ours)
+         select s.from_stream, s.to_stream, s.cursor_stream, s.revision,
                 p.log_epoch, p.transaction_id::text as transaction_text, p.position
-           from rebuild_slices s join projections p using (name, generation)
-          where name = $1 and generation = $2 and s.slice = $3 and not s.done
+           from rebuild_slices s join projections p using (name, generation) cross join ours
+          where name = $1 and generation = $2 and s.slice = $3 and not s.done and ours.ours
             and p.role = 'building' and p.phase = 'slices' and p.status = 'running'",
     )
     .bind(&slice.name)
     .bind(slice.generation)
     .bind(slice.slice)
+    .bind(lock)
     .fetch_optional(connection)
     .await?;
     row.map(|row| {

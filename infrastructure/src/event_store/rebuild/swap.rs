@@ -45,7 +45,7 @@ pub async fn swap(
     }
     // The events it still lacks, a batch at most.
     if coming.position < live.position {
-        match projection.advance(&mut transaction, &coming, Some(live.position)).await? {
+        match projection.advance(&mut transaction, &coming, Some(live.position), projection.batch()).await? {
             Turn::Advanced { position, .. } => coming.position = position,
             Turn::NotOurs => {
                 // It halted: that is to be known.
