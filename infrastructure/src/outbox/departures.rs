@@ -1,5 +1,5 @@
 //! The last moment before a message leaves. What was claimed may be claimed by another when we die; what left is
-//! in doubt. So the log of the outbox says "it leaves" first, for all that leave at the same time in one statement,
+//! in doubt. So its row says "it leaves" first, for all that leave at the same time in one statement,
 //! and says it only while the claim is still ours.
 
 use std::collections::HashSet;

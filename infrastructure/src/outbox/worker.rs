@@ -26,7 +26,7 @@ use crate::outbox::in_doubt;
 use crate::outbox::limits::{Limits, Right};
 use crate::outbox::outcome::{Verdict, judge};
 
-/// Messages claimed at a time: few, because what is claimed and not yet sent when the process dies is in doubt.
+/// Messages claimed at a time: few, because what is claimed and has not left when the process dies waits for its lease.
 const CLAIM_MAX: usize = 48;
 /// How long after a look at the outbox the next one may come: what is due by then is claimed together.
 const APART: Duration = Duration::from_millis(10);

@@ -56,9 +56,8 @@ async fn a_build_takes_whole_batches_while_nobody_writes_and_short_ones_beside_w
         })
     };
     others(pool, true).await;
-    // By then the worker knows too.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    noted.take();
+    // The former generation's turns tell when the worker knows too.
+    eventually("a short turn", async || noted.take().1.iter().any(|batch| *batch < BATCH_MAX).then_some(())).await;
     admin.rebuild(NAME, false).await.expect("a rebuild");
     let row = settled(pool).await;
     over.store(true, Ordering::SeqCst);
