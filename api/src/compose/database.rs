@@ -111,6 +111,8 @@ pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),
+        // Plans are kept: one that was made while a queue was empty would read all of it ever after.
+        ("enable_seqscan", "off"),
         // Migrations say at every start that what is there is there.
         ("client_min_messages", "warning"),
     ]);

@@ -42,7 +42,7 @@ async fn leave(pool: PgPool, leaving: Vec<(i64, Uuid)>) -> Result<Vec<bool>, sql
     let left: HashSet<i64> = sqlx::query_scalar(
         "update outbox o set leaving = true, lease_until = now() + interval '1 second' * $3
            from unnest($1::bigint[], $2::uuid[]) as l(id, token)
-          where o.id = l.id and o.lease_token = l.token and o.state = 1 and not o.leaving
+          where o.id = l.id and o.lease_token = l.token and not o.leaving
          returning o.id",
     )
     .bind(&ids)
