@@ -33,8 +33,9 @@ const TIDY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 /// Messages handed over ahead of the line, at least and at most.
 const AHEAD: (i64, i64) = (40, 1_000);
-/// Recipients claimed at a time, at least and at most: what the line sends in an eighth of a second, and in a
-/// thirty-second part while people talk on it, whose replies share the writer and shall not wait behind many.
+/// Recipients claimed at a time, at least and at most: what the line sends in an eighth of a second, more when it has
+/// been kept from sending, and what it sends in a thirty-second part while people talk on it, whose replies share the
+/// writer and shall not wait behind many.
 const CLAIM: (i64, i64) = (5, 250);
 /// Messages handed over at once: they share statements and commits.
 const AT_ONCE: usize = 128;
@@ -164,12 +165,13 @@ impl BulkSender {
         self.limits.learn(&bulk.line, open.messages_per_second);
         let room = self.limits.room_for_broadcasts(&bulk.line);
         // Not one by one as the line takes them: what goes together shares its commits.
-        let many = (rate / if room.people_talk { 32 } else { 8 }).clamp(CLAIM.0, CLAIM.1).min(room.most);
+        let least = (rate / if room.people_talk { 32 } else { 8 }).clamp(CLAIM.0, CLAIM.1).min(room.most);
+        let most = if room.people_talk { least } else { CLAIM.1 };
         let looked = Instant::now();
-        let wait = self.limits.broadcasts_wait(&bulk.line, many).unwrap_or(IDLE);
-        if !wait.is_zero() {
-            return Ok(Advanced::Wait(wait));
-        }
+        let many = match self.limits.let_broadcasts(&bulk.line, (least, most)) {
+            Ok(many) => many,
+            Err(wait) => return Ok(Advanced::Wait(wait.unwrap_or(IDLE))),
+        };
         if ahead - claims::waiting(&self.pool, &bulk.line, ahead).await? < many {
             return Ok(Advanced::Wait(IDLE));
         }

@@ -146,16 +146,23 @@ impl LineBucket {
         Ok(())
     }
 
-    /// How long until so many broadcasts may be let through, so that their tokens are there when they are. `None`: not
-    /// before answers come, or the line is open again.
-    fn broadcasts_wait(&mut self, now: Instant, many: i64) -> Option<Duration> {
+    /// How many broadcasts may be let through, so that their tokens are there when they are: at least `least`, and what
+    /// the line made up for, up to `most`.
+    ///
+    /// # Errors
+    /// How long until there are `least`. `None`: not before answers come, or the line is open again.
+    fn let_broadcasts(&mut self, now: Instant, (least, most): (i64, i64)) -> Result<i64, Option<Duration>> {
         let rate = self.refill(now);
-        let free = self.in_flight_max().1.saturating_sub(self.broadcasts.in_flight);
-        if many > free as i64 || self.is_closed(now, true) {
-            return None;
+        let free = self.in_flight_max().1.saturating_sub(self.broadcasts.in_flight) as i64;
+        if least > free || self.is_closed(now, true) {
+            return Err(None);
         }
-        let missing = (many as f64 + kept_back(rate)).min(burst(rate)) - self.tokens;
-        Some(Duration::from_secs_f64((missing / rate).max(0.0)).saturating_sub(self.lead))
+        let there = self.tokens + rate * self.lead.as_secs_f64() - kept_back(rate);
+        let missing = (least as f64).min(burst(rate) - kept_back(rate)) - there;
+        if missing > 0.0 {
+            return Err(Some(Duration::from_secs_f64(missing / rate)));
+        }
+        Ok((there as i64).min(most).min(free).max(least))
     }
 
     /// Messages that may be in flight, and broadcasts among them.
@@ -236,10 +243,13 @@ impl Limits {
         }
     }
 
-    /// How long until a line takes so many broadcasts that are on their way to it from then on; what they need until they
-    /// take their tokens is counted in, as it was lately. `None`: nobody can say.
-    pub fn broadcasts_wait(&self, line: &str, many: i64) -> Option<Duration> {
-        self.lines().get_mut(line)?.broadcasts_wait(Instant::now(), many)
+    /// How many broadcasts a line takes that are on their way to it from now on, from `least` to `most`; the time they
+    /// need until they take their tokens is counted in, as it was lately.
+    ///
+    /// # Errors
+    /// How long until it takes `least`. `None`: nobody can say.
+    pub fn let_broadcasts(&self, line: &str, range: (i64, i64)) -> Result<i64, Option<Duration>> {
+        self.lines().get_mut(line).ok_or(None)?.let_broadcasts(Instant::now(), range)
     }
 
     /// Broadcasts are on their way to a line since then.
@@ -323,7 +333,7 @@ mod tests {
         let many = taken(&limits, "1", true);
         assert!((30..=31).contains(&many), "{many}");
         assert_eq!(limits.closed_lines(), (vec![], vec!["1".to_owned()]));
-        assert_eq!(limits.broadcasts_wait("1", 1), None);
+        assert_eq!(limits.let_broadcasts("1", (1, 1)), Err(None));
         assert!(limits.take("1", false).is_ok(), "a reply does not wait");
         let many = taken(&limits, "1", false);
         assert!((8..=10).contains(&many), "{many}");
@@ -338,18 +348,22 @@ mod tests {
     fn broadcasts_are_let_through_as_early_as_they_need_to_get_there() {
         let (mut bucket, began) = (LineBucket::new(1_000), Instant::now());
         let at = |ms| began + Duration::from_millis(ms);
-        assert_eq!(bucket.broadcasts_wait(began, 125), Some(Duration::ZERO), "the line has been quiet");
+        assert_eq!(bucket.let_broadcasts(began, (125, 125)), Ok(125), "the line has been quiet");
+        assert_eq!(bucket.let_broadcasts(began, (125, 250)), Ok(250), "it makes up for that");
+        assert_eq!(bucket.let_broadcasts(began, (125, 1_000)), Ok(360), "but leaves something to conversations");
         // They take 40 ms to get there.
         bucket.let_through = Some(began);
         assert!((0..300).all(|_| bucket.take(at(40), true).is_ok()));
         bucket.broadcasts.in_flight = 0;
         assert_eq!(bucket.lead, Duration::from_millis(10), "a quarter of what was seen");
-        let wait = bucket.broadcasts_wait(at(40), 125).expect("open");
+        let wait = bucket.let_broadcasts(at(40), (125, 250)).expect_err("too early").expect("open");
         // 100 of 400 tokens are there, 40 are kept back: 65 are missing, less what comes on the way.
         assert!((54..=55).contains(&wait.as_millis()), "{wait:?}");
-        assert_eq!(bucket.broadcasts_wait(at(40) + wait, 125), Some(Duration::ZERO));
+        assert_eq!(bucket.let_broadcasts(at(96), (125, 250)), Ok(126));
+        bucket.broadcasts.in_flight = 270;
+        assert_eq!(bucket.let_broadcasts(at(2_000), (125, 250)), Ok(130), "the rest is in flight");
         bucket.broadcasts.in_flight = 400;
-        assert_eq!(bucket.broadcasts_wait(at(2_000), 125), None, "no answer has come");
+        assert_eq!(bucket.let_broadcasts(at(2_000), (125, 250)), Err(None), "no answer has come");
     }
 
     #[test]
