@@ -18,7 +18,7 @@ use crate::event_store::log_reader::{RawEvent, read_log};
 use crate::event_store::rebuild::{refold, slices};
 
 /// Events a projection takes in at a time.
-pub const BATCH_MAX: i64 = 1_000;
+pub const BATCH_MAX: i64 = 1_500;
 
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
 /// has them still.

@@ -25,6 +25,9 @@ const AGAIN_MS: [u64; 3] = [5, 20, 80];
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long a projection that took something in rests while nobody waits for it: what comes meanwhile shares a turn.
 const REST: Duration = Duration::from_millis(100);
+/// The same after a turn of so many events: a message that is queued and sent within one is written once, not twice.
+const REST_BUSY: Duration = Duration::from_millis(250);
+const BUSY_EVENTS: usize = 100;
 
 /// Where each projection stands, as far as this node knows, and whether somebody waits for one.
 #[derive(Debug, Default)]
@@ -70,7 +73,7 @@ pub async fn run(live: LiveProjections, pokes: Arc<Pokes>, checkpoints: Arc<Chec
                     continue;
                 }
                 if most > 0 && !checkpoints.are_awaited() {
-                    rest = REST;
+                    rest = if most < BUSY_EVENTS { REST } else { REST_BUSY };
                 }
                 looks = if most > 0 { 0 } else { looks + 1 };
                 let again = AGAIN_MS.get(looks).copied().unwrap_or_else(|| rand::rng().random_range(IDLE_MS));

@@ -55,14 +55,14 @@ macro_rules! wanted {
 
 /// Finds, makes and teaches contacts, whose commit nobody waits for: what rests on it is appended after it, and that
 /// flush takes it along. Identifiers of another contact stay with it. One that somebody else inserted meanwhile, or a
-/// neighbour here for another contact, has no `settled`.
+/// neighbour here for another contact, has no `settled`, nor has one whose every contact in `new` was erased.
 const RESOLVE: &str = concat!(
     wanted!(),
     ", learnt as (
     insert into contact_identifiers (tenant_id, channel, kind, value, contact_id)
     select w.tenant_id, w.channel, w.kind, w.value, c.contact_id
       from wanted w join chosen c on c.a = w.a cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
-     where w.known is null order by w.tenant_id, w.channel, w.kind, w.value, w.n
+     where w.known is null and c.contact_id is not null order by w.tenant_id, w.channel, w.kind, w.value, w.n
     on conflict do nothing
     returning tenant_id, channel, kind, value, contact_id
 )
@@ -134,11 +134,11 @@ impl PgContacts {
 
 async fn look(pool: PgPool, wanted: Vec<Wanted>) -> Result<Vec<Found>, sqlx::Error> {
     let mut found: Vec<Found> = wanted.iter().map(|_| Found::default()).collect();
-    let rows: Vec<(i32, Uuid, Option<Uuid>)> =
+    let rows: Vec<(i32, Option<Uuid>, Option<Uuid>)> =
         sqlx::query_as_with(RESOLVE, arguments(&wanted)?).fetch_all(&pool).await?;
     for (a, contact, settled) in rows {
         if let Some(found) = usize::try_from(a).ok().and_then(|a| found.get_mut(a)) {
-            found.contact = Some(ContactId(contact));
+            found.contact = contact.map(ContactId);
             found.settled.push(settled.map(ContactId));
         }
     }
@@ -153,14 +153,15 @@ impl Contacts for PgContacts {
             return Ok(contact);
         }
         let before = self.cache.epoch();
-        let new = new_contacts(tenant, channel, &identifiers)?;
-        let wanted = Wanted { tenant, channel, identifiers: identifiers.clone(), new };
+        let new = new_contacts(tenant, channel, &identifiers, 0)?;
+        let mut wanted = Wanted { tenant, channel, identifiers: identifiers.clone(), new };
         let mut found = Found::default();
         for _ in 0..LOOKS_MAX {
             found = self.looks.ask(wanted.clone()).await.map_err(app_error)?;
             if found.settled.iter().all(Option::is_some) {
                 break;
             }
+            wanted.new = new_contacts(tenant, channel, &identifiers, RETURNS_MAX)?;
         }
         for (identifier, settled) in identifiers.into_iter().zip(found.settled) {
             if let Some(settled) = settled {
@@ -184,7 +185,7 @@ impl Contacts for PgContacts {
                 all.push(identifier);
             }
         }
-        let new = new_contacts(tenant, channel, &all)?;
+        let new = new_contacts(tenant, channel, &all, RETURNS_MAX)?;
         let wanted = Wanted { tenant, channel, identifiers: all.clone(), new };
         let link = sqlx::query_scalar_with(LINK, arguments(&[wanted]).map_err(app_error)?).bind(former);
         let contact: Uuid = link.fetch_one(&self.pool).await.map_err(app_error)?;
@@ -222,14 +223,15 @@ fn arguments(wanted: &[Wanted]) -> Result<PgArguments, sqlx::Error> {
 }
 
 /// The id of a contact that is not known yet, the same for everyone who meets it at the same time; and those it has
-/// when it comes back after it was erased. The last one, for who was erased that often, is nobody else's either.
-fn new_contacts(tenant: TenantId, channel: Channel, identifiers: &[Identifier]) -> AppResult<String> {
+/// when it comes back after it was erased, up to `returns` times. The last of them, for who was erased that often, is
+/// nobody else's either.
+fn new_contacts(tenant: TenantId, channel: Channel, identifiers: &[Identifier], returns: usize) -> AppResult<String> {
     let (kind, value) = identifiers.first().ok_or_else(nobody)?;
     let name = format!("{channel}:{kind}:{value}");
-    let first = ContactId::derive(tenant.0, &name).0;
-    let later = (1..RETURNS_MAX).map(|n| ContactId::derive(tenant.0, &format!("{name}:{n}")).0);
-    let all: Vec<String> =
-        std::iter::once(first).chain(later).chain([Uuid::new_v4()]).map(|id| id.to_string()).collect();
+    let first = ContactId::derive(tenant.0, &name);
+    let later = (1..returns).map(|n| ContactId::derive(tenant.0, &format!("{name}:{n}")));
+    let last = (returns > 0).then(|| ContactId(Uuid::new_v4()));
+    let all: Vec<String> = std::iter::once(first).chain(later).chain(last).map(|id| id.to_string()).collect();
     Ok(format!("{{{}}}", all.join(",")))
 }
 

@@ -53,6 +53,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128171100 "appointment_slots",
     20261128190000 "documents_unanalysed",
     20261128191000 "fewer_rows",
+    20261129090000 "message_index",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.
