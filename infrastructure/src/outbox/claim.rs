@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use crate::outbox::queue_log::{self, told};
+use crate::outbox::queue_log::{self, told, waits};
 
 /// How long a claimed message is ours before it has to leave, in seconds.
 pub const LEASE_SEC: f64 = 5.0;
@@ -155,10 +155,11 @@ pub async fn put_back(pool: &PgPool, message: &Claimed, seconds: f64, why: Back<
     Ok(())
 }
 
-/// Nothing happened that the log would tell of.
-const HOLD: &str = "update outbox set state = 0, leaving = false, due_at = now() + interval '1 second' * $3,
-       attempts = attempts - (not $4)::int, last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
- where id = $1 and lease_token = $2";
+const HOLD: &str = waits!(
+    "update outbox o set state = 0, leaving = false, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,
+            last_error = $5, error_code = $6, error_class = $7, lease_token = null, lease_until = null
+      where id = $1 and lease_token = $2"
+);
 
 const REFUSE: &str = told!(
     "update outbox o set state = 0, leaving = false, due_at = now() + interval '1 second' * $3, attempts = attempts - (not $4)::int,

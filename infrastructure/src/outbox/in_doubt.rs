@@ -6,7 +6,7 @@
 use sqlx::PgPool;
 
 use crate::outbox::claim::Claimed;
-use crate::outbox::queue_log::told;
+use crate::outbox::queue_log::{told, waits};
 
 /// How long a status webhook may settle it, in seconds.
 pub const DOUBT_SEC: f64 = 120.0;
@@ -17,8 +17,8 @@ pub const DOUBT_SEC: f64 = 120.0;
 /// The database.
 pub async fn doubt(pool: &PgPool, message: &Claimed, error: &str) -> Result<(), sqlx::Error> {
     sqlx::query(told!(
-        "update outbox o set state = 3, leaving = false, lease_until = now() + interval '1 second' * $3, last_error = $4,
-                error_code = null, error_class = null
+        "update outbox o set state = 3, leaving = false, lease_token = null, lease_until = now() + interval '1 second' * $3,
+                last_error = $4, error_code = null, error_class = null
           where id = $1 and lease_token = $2",
         "in_doubt",
         "null",
@@ -52,8 +52,10 @@ pub async fn sweep(pool: &PgPool) -> Result<(u64, u64), sqlx::Error> {
     ))
     .fetch_one(pool)
     .await?;
-    let unsent = "update outbox set state = 0, attempts = attempts - 1, lease_token = null, lease_until = null
-                   where state = 1 and not leaving and lease_until < now()";
+    let unsent = waits!(
+        "update outbox o set state = 0, attempts = attempts - 1, lease_token = null, lease_until = null
+          where state = 1 and not leaving and lease_until < now()"
+    );
     sqlx::query(unsent).execute(pool).await?;
     let doubtful: i64 = sqlx::query_scalar(told!(
         "update outbox o set state = 3, leaving = false, lease_token = null, lease_until = now() + interval '1 second' * $1,

@@ -1,4 +1,6 @@
-//! What the outbox says of itself: every change of a row is told to `queue_log` by the statement that makes it.
+//! What the outbox says of itself: every change of a row is told to `queue_log` by the statement that makes it. A message
+//! that goes straight to the sender is not told of before something comes of it: its first row says when it came in, and
+//! whoever reads the log sees both.
 
 use domain::shared::provider_error::{ErrorClass, ProviderError};
 
@@ -44,6 +46,22 @@ macro_rules! told {
     };
 }
 pub(crate) use told;
+
+/// A statement that puts messages back into the queue, which is told of those that went straight to the sender: they
+/// wait now. Of the others nothing happened that the log would tell of.
+macro_rules! waits {
+    ($change:literal) => {
+        concat!(
+            "with moved as (",
+            $change,
+            " returning o.*)
+             insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, queued_at, at)
+             select tenant_id, bucket, lane, message_id, retry, 'queued', created_at, created_at from moved m
+              where not exists (select from queue_log l where l.message_id = m.message_id)"
+        )
+    };
+}
+pub(crate) use waits;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, QueryBuilder, Row};
 
 use crate::postgres::app_error;
-use crate::postgres::delivery::before;
+
+/// Longer than from when a message comes in until something has come of it.
+const WAITS_MAX: TimeDelta = TimeDelta::days(2);
 
 /// The log of the queue in Postgres.
 pub struct PgQueueLog {
@@ -28,44 +30,64 @@ impl QueueLog for PgQueueLog {
         page: &PageRequest,
     ) -> AppResult<Page<QueueLogRow>> {
         let mut query = wanted(tenant, filter);
-        if let Some(before) = before(page.after.as_ref())? {
-            query.push(" and id < ").push_bind(before);
+        if let Some((id, part)) = page.after.as_ref().map(place).transpose()? {
+            query.push(" and l.id <= ").push_bind(id);
+            query.push(" and (l.id, told.part) < (").push_bind(id).push(", ").push_bind(part).push(")");
         }
-        query.push(" order by id desc limit ").push_bind(i64::from(page.limit) + 1);
+        query.push(" order by l.id desc, told.part desc limit ").push_bind(i64::from(page.limit) + 1);
         let mut rows = query.build().fetch_all(&self.pool).await.map_err(app_error)?;
         let more = rows.len() > page.limit as usize;
         rows.truncate(page.limit as usize);
-        let cursor = |row: &PgRow| Ok(Cursor { sort: row.try_get::<i64, _>("id")?.to_string(), key: String::new() });
+        let cursor = |row: &PgRow| {
+            let (id, part): (i64, i32) = (row.try_get("id")?, row.try_get("part")?);
+            Ok(Cursor { sort: id.to_string(), key: part.to_string() })
+        };
         let next = rows.last().filter(|_| more).map(cursor).transpose().map_err(app_error)?;
         Ok(Page { rows: rows.iter().map(logged).collect::<AppResult<_>>()?, next, total: None })
     }
 }
 
+/// A row, and what it leaves unsaid: a message that went straight to the sender has none of its own for having come in,
+/// and the first that it has says when that was.
+const TOLD: &str = "
+select l.id, told.part, told.at, told.outcome, l.message_id, l.lane, l.line, told.attempts, l.retry, told.code, told.class,
+       told.reason, told.next_try_at, extract(epoch from told.at - l.queued_at)::float8 * 1000 as waited_ms
+  from queue_log l cross join lateral (
+      select 1 as part, l.at, l.outcome, l.attempts, l.code, l.class, l.reason, l.next_try_at
+      union all
+      select 0, l.queued_at, 'queued', 0, null, null, null, null
+       where l.outcome not in ('queued', 'retried', 'expired')
+         and not exists (select from queue_log e where e.message_id = l.message_id and e.id < l.id)) as told
+ where l.tenant_id = ";
+
 /// Only the conditions that are asked for, so that the right index is found.
 fn wanted(tenant: TenantId, filter: &QueueLogFilter) -> QueryBuilder<'static, Postgres> {
-    let mut query = QueryBuilder::new(
-        "select id, at, outcome, message_id, lane, line, attempts, retry, code, class, reason, next_try_at,
-                extract(epoch from at - queued_at)::float8 * 1000 as waited_ms
-           from queue_log where tenant_id = ",
-    );
+    let mut query = QueryBuilder::new(TOLD);
     query.push_bind(tenant.0);
     if let Some(line) = &filter.line {
-        query.push(" and line = ").push_bind(line.clone());
+        query.push(" and l.line = ").push_bind(line.clone());
     }
     if let Some(message) = filter.message {
-        query.push(" and message_id = ").push_bind(message.0);
+        query.push(" and l.message_id = ").push_bind(message.0);
     }
     if let Some(outcome) = filter.outcome {
-        query.push(" and outcome = ").push_bind(outcome.as_str());
+        query.push(" and told.outcome = ").push_bind(outcome.as_str());
     }
     if let Some(from) = filter.from {
-        query.push(" and at >= ").push_bind(from);
+        query.push(" and told.at >= ").push_bind(from).push(" and l.at >= ").push_bind(from);
     }
     if let Some(to) = filter.to {
         // Times are shown in milliseconds: whatever is shown as this one is in.
-        query.push(" and at < ").push_bind(to.trunc_subsecs(3) + TimeDelta::milliseconds(1));
+        query.push(" and told.at < ").push_bind(to.trunc_subsecs(3) + TimeDelta::milliseconds(1));
+        query.push(" and l.at < ").push_bind(to + WAITS_MAX);
     }
     query
+}
+
+/// The place a cursor stands for.
+fn place(cursor: &Cursor) -> AppResult<(i64, i32)> {
+    let bad = |_| AppError::not_our_cursor();
+    Ok((cursor.sort.parse().map_err(bad)?, cursor.key.parse().map_err(bad)?))
 }
 
 fn logged(row: &PgRow) -> AppResult<QueueLogRow> {

@@ -75,8 +75,8 @@ pub(super) const TOLD: &str = "told as (
     select tenant_id, bucket, lane, message_id, retry, 'settled', attempts, created_at from told
 )";
 
-/// A message with a token is claimed by it, when nothing of its lane is on its way: see `outbox::handoff`. Each lane is
-/// looked up on its own (`limit`): all at once, the planner would read the whole outbox.
+/// A message with a token is claimed by it, when nothing of its lane is on its way: see `outbox::handoff`. It is in no
+/// queue, and the log tells of it when something comes of it: see `outbox::queue_log`. Each lane is looked up on its own (`limit`): all at once, the planner would read the whole outbox.
 pub(super) const SENDS: &str = "sends as (
     insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry,
                         state, attempts, lease_token, lease_until)
@@ -96,7 +96,7 @@ pub(super) const SENDS: &str = "sends as (
 ), sends_log as (
     insert into queue_log (tenant_id, line, lane, message_id, retry, outcome, queued_at)
     select tenant_id, bucket, lane, message_id, retry, case when retry = 0 then 'queued' else 'retried' end, created_at
-      from sends
+      from sends where lease_token is null
 )";
 /// A dead letter comes to life as a new row would: behind whatever its conversation has sent meanwhile.
 pub(super) const SENDS_AGAIN: &str = "on conflict (message_id) do update

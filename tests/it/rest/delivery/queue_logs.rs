@@ -69,7 +69,10 @@ async fn rows_are_found_by_line_outcome_and_time_page_by_page() {
         (all.as_array().map(Vec::len) == Some(6)).then_some(all)
     })
     .await;
+    let stored: i64 = sqlx::query_scalar("select count(*) from queue_log").fetch_one(stage.pool()).await.expect("rows");
+    assert_eq!(stored, 5, "Ben's message went straight: the line was known by then");
     assert_eq!(logs(&stage, "outcome=sent").await.as_array().map(Vec::len), Some(3));
+    assert_eq!(logs(&stage, "outcome=queued").await.as_array().map(Vec::len), Some(3));
     assert_eq!(logs(&stage, &format!("phoneNumberId={OTHER_LINE}")).await.as_array().map(Vec::len), Some(2));
     assert_eq!(logs(&stage, "outcome=dead").await, json!([]));
     let first = all[5]["at"].as_str().expect("a time");
