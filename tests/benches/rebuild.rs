@@ -62,14 +62,13 @@ async fn run(events: usize) {
     others::insert_select(&pool).await; // warms the cache
     let sql = others::insert_select(&pool).await;
     let peak = Peak::start();
-    let phases = rebuild(&pool).await;
-    let ours = phases.iter().map(|phase| phase.took).sum();
+    let (slices, ours) = rebuild(&pool).await;
     let memory = peak.mebibytes();
     let upserts = others::upserts(&pool, events.min(20_000)).await;
     let rate = |time: Duration| events as f64 / time.as_secs_f64();
     println!("| way | events/s | ours to it |\n| --- | --- | --- |");
     println!("| our rebuild, asked to live (slices, catch-up, comparison, swap) | {:.0} | 1 |", rate(ours));
-    println!("| our rebuild, its slices alone | {:.0} | |", rate(phases[0].took));
+    println!("| our rebuild, its slices alone | {:.0} | |", rate(slices));
     println!("| one SQL insert … select | {:.0} | {:.2} |", rate(sql), rate(ours) / rate(sql));
     println!("| one upsert an event, 1 000 a transaction | {upserts:.0} | {:.1} |", rate(ours) / upserts);
     println!("memory of the process while it rebuilt: {memory:.0} MiB at most");
@@ -82,38 +81,28 @@ async fn catch_up(pool: &PgPool) {
     }
 }
 
-/// A phase of a rebuild.
-struct Phase {
-    name: String,
-    began: Instant,
-    took: Duration,
-}
-
-/// Its phases, the slices first.
-async fn rebuild(pool: &PgPool) -> Vec<Phase> {
-    let (stop, mut began) = (CancellationToken::new(), Instant::now());
+/// How long a rebuild took, and its slices of that.
+async fn rebuild(pool: &PgPool) -> (Duration, Duration) {
+    let (stop, began) = (CancellationToken::new(), Instant::now());
     let admin = PgProjections::new(pool.clone(), projections(pool));
     admin.rebuild(NAME, false).await.expect("a rebuild");
     let worker = tokio::spawn(Rebuilder::new(pool.clone(), projections(pool)).run(stop.clone()));
-    let (mut phases, mut phase) = (Vec::new(), "slices".to_owned());
+    let mut slices = None;
     loop {
         let row = admin.one(NAME).await.expect("a row");
-        let over = row.status != "rebuilding";
-        let now = row.progress.as_ref().map_or_else(String::new, |progress| progress.phase.clone());
-        if over || now != phase {
-            let (name, took) = (std::mem::replace(&mut phase, now), began.elapsed());
-            phases.push(Phase { name, began, took });
-            began = Instant::now();
+        if row.progress.as_ref().is_none_or(|progress| progress.phase != "slices") {
+            slices.get_or_insert(began.elapsed());
         }
-        if over {
+        if row.status != "rebuilding" {
             assert!(row.progress.is_none(), "it stopped: {row:?}");
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    let took = began.elapsed();
     stop.cancel();
     worker.await.expect("a worker");
-    phases
+    (slices.unwrap_or(took), took)
 }
 
 /// The most memory the process had since.
