@@ -117,6 +117,7 @@ async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
             let from = Instant::now();
             let row = admin.one(NAME).await.expect("a row");
             over = row.status != "rebuilding";
+            assert!(!over || row.progress.is_none(), "it stopped: {row:?}");
             tokio::time::sleep(super::LOOK_EVERY).await;
             let phase = row.progress.map_or_else(String::new, |progress| progress.phase);
             let what = if in_spells { phase } else { format!("{REST}{phase}") };

@@ -76,7 +76,8 @@ pub(super) const TOLD: &str = "told as (
 )";
 
 /// A message with a token is claimed by it, when nothing of its lane is on its way: see `outbox::handoff`. It is in no
-/// queue, and the log tells of it when something comes of it: see `outbox::queue_log`. Each lane is looked up on its own (`limit`): all at once, the planner would read the whole outbox.
+/// queue, and the log tells of it when something comes of it: see `outbox::queue_log`. Each lane is looked up on its own
+/// (`limit`): all at once, the planner would read the whole outbox.
 pub(super) const SENDS: &str = "sends as (
     insert into outbox (tenant_id, lane, bucket, message_id, priority, recipient, content, expires_at, retry,
                         state, attempts, lease_token, lease_until)

@@ -95,6 +95,22 @@ async fn rows_are_found_by_line_outcome_and_time_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_message_that_went_straight_and_is_put_back_is_told_of_as_queued() {
+    let stage = Stage::set().await;
+    stage.hears(ANNA, "hello").await;
+    stage.said_is(ANNA, "sent").await;
+    stage.graph.plans(refuses(131_042));
+    stage.hears(BEN, "hello").await;
+    stage.waits(BEN, |it| it.state == 0 && it.error.is_some()).await;
+    // The line is known and nothing of Carl's is on its way: his goes straight, and finds the line stopped.
+    stage.hears(CARL, "hello").await;
+    stage.waits(CARL, |it| it.state == 0 && it.error.is_some()).await;
+    let id = message(&stage, CARL, "queued").await;
+    let rows = logs(&stage, &format!("messageId={id}")).await;
+    assert_eq!(words(&rows, "outcome"), ["queued"], "{rows:#}");
+}
+
+#[tokio::test]
 async fn dead_letters_of_31_days_and_rows_of_31_days_are_gone() {
     let stage = Stage::set().await;
     stage.graph.plans(refuses(131_026));
