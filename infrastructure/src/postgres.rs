@@ -16,6 +16,7 @@ pub mod line_stops;
 pub mod lines;
 pub mod migrations;
 pub mod personal_data;
+pub mod pool;
 pub mod preferences;
 pub mod queue_log;
 pub mod readers;

@@ -21,10 +21,10 @@ use domain::shared::phone::Phone;
 use infrastructure::clock::SystemClock;
 use infrastructure::event_store::append::{Append, Appender, NewEvent};
 use infrastructure::event_store::commands::{PgCommands, Pokes};
+use infrastructure::postgres::pool;
 use postgres_es::PostgresEventRepository;
 use serde_json::json;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tests::cluster::TestDatabase;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ fn main() {
 
 async fn run() {
     let database = TestDatabase::durable().await;
-    let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
     sqlx::query("create table floor (like events including defaults including generated including indexes)")
         .execute(&pool)
         .await

@@ -17,8 +17,8 @@ use infrastructure::event_store::projector::{DocumentProjection, Projection, Tur
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::waiter;
+use infrastructure::postgres::pool;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tests::cluster::TestDatabase;
 use tests::past;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ fn projections(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
 async fn run(events: usize) {
     api::compose::health::recorder();
     let database = TestDatabase::durable().await;
-    let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
     waiter::register(&pool, &[NAME]).await.expect("a checkpoint");
     let tenant = TenantId(Uuid::now_v7());
     let began = Instant::now();

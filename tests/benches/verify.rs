@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use application::audit::Range;
 use domain::shared::ids::{StreamId, TenantId};
 use infrastructure::event_store::append::{Append, Appender, NewEvent};
+use infrastructure::postgres::pool;
 use infrastructure::sealing::sealer::Sealer;
 use infrastructure::sealing::verify::verify;
 use infrastructure::security::secret_box::SecretBox;
 use serde_json::json;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tests::cluster::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ fn main() {
 
 async fn run() {
     let database = TestDatabase::durable().await;
-    let pool = PgPoolOptions::new().max_connections(40).connect_with(database.options.clone()).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
     println!("| writers | appends/s | with the sealer | ratio (median of {ROUNDS} pairs) |");
     println!("| --- | --- | --- | --- |");
     for writers in WRITERS {

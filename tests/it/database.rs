@@ -2,6 +2,7 @@
 
 use api::config::Options;
 use api::middleware::rate_limit::RateLimits;
+use infrastructure::postgres::pool;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::app::{Answer, TestApp, eventually};
@@ -98,4 +99,21 @@ async fn what_was_acknowledged_before_the_cut_takes_effect_after_it() {
         .expect("a count");
         assert_eq!(queued, 1, "{phone} was answered once");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_while_nobody_used_it_is_replaced_unnoticed() {
+    let database = TestDatabase::create().await;
+    let pool = pool::connect(database.options.clone(), 1).await.expect("a pool");
+    let own = async || sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&pool).await;
+    let first = own().await.expect("an answer");
+    assert_eq!(own().await.expect("another"), first, "it is kept");
+    let broken: bool = sqlx::query_scalar("select pg_terminate_backend($1)")
+        .bind(first)
+        .fetch_one(&database.pool)
+        .await
+        .expect("an answer");
+    assert!(broken);
+    tokio::time::sleep(pool::TRUSTED).await;
+    assert_ne!(own().await.expect("an answer all the same"), first);
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use api::compose::database::connect;
 use api::config::Options;
 use api::middleware::rate_limit::RateLimits;
 use chrono::Utc;
 use futures::StreamExt;
 use infrastructure::nodes;
 use infrastructure::outbox::departures::ANSWER_SEC;
+use infrastructure::postgres::pool;
 use rand::Rng;
 use sqlx::PgPool;
 use tests::app::{TestApp, eventually};
@@ -195,7 +195,8 @@ async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_al
 async fn a_node_that_stands_still_while_it_reads_does_not_hold_up_the_readers_of_the_log() {
     // Where nobody waits for the horizon it holds.
     let database = TestDatabase::elsewhere().await;
-    let node = connect(database.options.clone()).await.expect("the connections of a node");
+    let node =
+        pool::connect(database.options.clone(), pool::connections_max()).await.expect("the connections of a node");
     let mut transaction = node.begin().await.expect("a transaction");
     sqlx::query("select pg_current_xact_id()").execute(&mut *transaction).await.expect("it writes");
     let mut answer =

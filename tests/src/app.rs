@@ -9,6 +9,7 @@ use api::config::{Config, Options};
 use api::middleware::rate_limit::RateLimits;
 use infrastructure::clock::{RandomIds, SystemClock};
 use infrastructure::http_client;
+use infrastructure::postgres::pool;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -95,7 +96,7 @@ impl TestApp {
             ..options
         };
         let config = Config::try_new(&options, []).expect("a configuration");
-        let pool = api::compose::database::connect(database.options.clone()).await.expect("a pool");
+        let pool = pool::connect(database.options.clone(), pool::connections_max()).await.expect("a pool");
         let setting = Setting { pool, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds), limits };
         let base = format!("http://{}", listener.address);
         let running = server::start(&config, setting, listener).await.expect("a running product");

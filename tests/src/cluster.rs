@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use infrastructure::embedded_postgres::{self, EmbeddedPostgres, Settings};
-use infrastructure::postgres::migrations;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use infrastructure::postgres::{migrations, pool};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
@@ -32,7 +32,7 @@ async fn start(folder: &str) -> anyhow::Result<Cluster> {
     drop_leftovers(&mut admin).await?;
     let template = cluster.template();
     sqlx::query(&format!("create database {template}")).execute(&mut admin).await?;
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.server.connect_options(&template)).await?;
+    let pool = pool::connect(cluster.server.connect_options(&template), 1).await?;
     migrations::migrate(&pool).await?;
     pool.close().await;
     Ok(cluster)
@@ -97,7 +97,7 @@ impl TestDatabase {
         let create = format!("create database {name} template {}", cluster.template());
         sqlx::query(&create).execute(&mut admin).await.expect("a database from the template");
         let options = cluster.server.connect_options(&name);
-        let pool = PgPoolOptions::new().max_connections(16).connect_with(options.clone()).await.expect("a connection");
+        let pool = pool::connect(options.clone().application_name("tests"), 16).await.expect("a connection");
         Self { name, options, pool }
     }
 
@@ -110,7 +110,7 @@ impl TestDatabase {
         let mut admin = PgConnection::connect_with(&server.connect_options("postgres")).await.expect("a connection");
         sqlx::query(&format!("create database {name}")).execute(&mut admin).await.expect("a database");
         let options = server.connect_options(&name);
-        let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await.expect("a connection");
+        let pool = pool::connect(options.clone(), 4).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
         Self { name, options, pool }
     }

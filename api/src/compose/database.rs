@@ -1,22 +1,15 @@
 //! The database: the one that is named, or a private one.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use infrastructure::embedded_postgres::{self, DATABASE, EmbeddedPostgres};
 use infrastructure::event_store::guard;
-use infrastructure::postgres::migrations;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use infrastructure::postgres::{migrations, pool};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 
 use crate::config::Config;
-
-/// Connections of this process at most, for each core, and beside that. Few: what is asked at the same time shares
-/// statements, and each connection has its plans and its map of the shared memory to itself.
-const CONNECTIONS_MAX: (usize, usize) = (4, 8);
-/// How long a request waits for one before it answers 503.
-const ACQUIRE_MAX: Duration = Duration::from_secs(3);
 
 /// A database, and the private server behind it, if it is ours.
 pub struct Database {
@@ -39,7 +32,7 @@ impl Database {
                 (server.connect_options(DATABASE), Some(server))
             }
         };
-        let pool = match connect(options.clone()).await {
+        let pool = match pool::connect(options.clone(), pool::connections_max()).await {
             Ok(pool) => pool,
             Err(error) => {
                 let named = if private.is_none() { "DATABASE_URL: " } else { "" };
@@ -96,27 +89,8 @@ impl Database {
 
 /// A pool only says that it waited in vain; a connection of its own says why.
 async fn reason(options: PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
-    match tokio::time::timeout(ACQUIRE_MAX, options.connect()).await {
+    match tokio::time::timeout(pool::ACQUIRE_MAX, options.connect()).await {
         Ok(Err(reason)) => reason,
         Ok(Ok(_)) | Err(_) => error,
     }
-}
-
-/// Connections whose transactions cannot hold up the log's readers for long.
-///
-/// # Errors
-/// The database cannot be reached.
-pub async fn connect(options: PgConnectOptions) -> sqlx::Result<PgPool> {
-    let options = options.application_name("flowbot").options([
-        ("idle_in_transaction_session_timeout", "5s"),
-        ("statement_timeout", "30s"),
-        ("lock_timeout", "10s"),
-        // Plans are kept: one that was made while a queue was empty would read all of it ever after.
-        ("enable_seqscan", "off"),
-        // Migrations say at every start that what is there is there.
-        ("client_min_messages", "warning"),
-    ]);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let most = u32::try_from(CONNECTIONS_MAX.0 * cores + CONNECTIONS_MAX.1).unwrap_or(u32::MAX);
-    PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_MAX).connect_with(options).await
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use infrastructure::postgres::pool;
 use sqlx::Row;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::projections::history::{dump, forget, lived, projections, run};
 
@@ -30,8 +30,7 @@ async fn a_runner_that_is_killed_in_the_middle_changes_nothing() {
     for (n, projection) in (0_u64..).zip(projections(&database.pool, 4)) {
         let mut cut = 0;
         for pause in 0..60 {
-            let pool =
-                PgPoolOptions::new().max_connections(1).connect_with(database.options.clone()).await.expect("a pool");
+            let pool = pool::connect(database.options.clone(), 1).await.expect("a pool");
             let turn = projection.turn(&pool);
             // The turn is dropped wherever it stands; its connection goes with it.
             let some = Duration::from_micros(200 + (pause * 137 + n * 61) % 4_000);

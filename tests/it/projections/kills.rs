@@ -13,6 +13,7 @@ use infrastructure::event_store::projector::{DocumentProjection, Projection};
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
 use infrastructure::event_store::waiter;
+use infrastructure::postgres::pool;
 use rand::Rng;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -167,7 +168,7 @@ async fn connections_that_break_cost_a_page_and_nothing_else() {
     let wanted = documents(&database.pool).await;
     let stop = CancellationToken::new();
     let options = database.options.clone().application_name("breaks");
-    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("a pool");
+    let pool = pool::connect(options, 8).await.expect("a pool");
     let worker = tokio::spawn(Rebuilder::new(pool.clone(), conversations(&pool)).run(stop.clone()));
     PgProjections::new(database.pool.clone(), conversations(&database.pool))
         .rebuild(NAME, false)
@@ -197,7 +198,7 @@ async fn nodes_share_the_slices() {
     let (stop, mut workers, mut nodes) = (CancellationToken::new(), Vec::new(), Vec::new());
     for _ in 0..2 {
         let options = database.options.clone();
-        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).connect_with(options).await.expect("a pool");
+        let pool = pool::connect(options, 8).await.expect("a pool");
         let noted = Noted::new(&pool);
         nodes.push(Arc::clone(&noted));
         workers.push(tokio::spawn(Rebuilder::new(pool, vec![noted]).run(stop.clone())));
