@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
-use domain::shared::ids::{ConversationId, MessageId, StreamId};
+use domain::shared::ids::{BulkSendId, ConversationId, MessageId, StreamId};
 use domain::shared::provider_error::ProviderError;
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ pub fn outbound_key(provider_message_id: &str) -> String {
     format!("out:{provider_message_id}")
 }
 
-/// A message on its way out that a command concludes.
+/// What a command concludes: a message on its way out, or a recipient of a bulk send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclude {
     /// By who holds its lease; a lost lease refuses the command.
@@ -107,6 +107,17 @@ pub enum Conclude {
         /// Which try.
         retry: u32,
     },
+    /// A recipient of a bulk send, by who holds its lease, as handed over; a lost lease refuses the command.
+    Recipient {
+        /// The bulk send.
+        bulk: BulkSendId,
+        /// The recipient's number.
+        number: i32,
+        /// The lease.
+        token: Uuid,
+        /// Its message.
+        message: MessageId,
+    },
 }
 
 /// What one command brings along, written by the same statement as its events.
@@ -116,7 +127,7 @@ pub struct Along {
     pub once: Vec<Once>,
     /// Keys written when they are new, and left when not.
     pub mark: Vec<Once>,
-    /// The outbox row that is concluded.
+    /// What is concluded.
     pub conclude: Option<Conclude>,
 }
 

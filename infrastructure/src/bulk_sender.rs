@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use application::actor::{Actor, Cause};
-use application::bulk::delivery::{BulkDelivery, Errand, Outcome};
+use application::bulk::delivery::{BulkDelivery, Errand, Skipped};
 use application::channels::lines::LineStore;
 use application::conversations::ports::{LineDirectory, LineFacts};
 use application::error::{AppError, AppResult};
@@ -182,9 +182,11 @@ impl BulkSender {
         }
         self.limits.let_through(&bulk.line, looked);
         let flow = self.flow(bulk).await?;
-        let outcomes = self.hand_over(bulk, &line, flow.as_ref(), claimed).await?;
-        claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(if outcomes.is_empty() { Advanced::Wait(LOOK) } else { Advanced::Some })
+        let outcomes = self.hand_over(bulk, &line, flow.as_ref(), token, claimed).await?;
+        let none_done = outcomes.is_empty();
+        let skipped: Vec<_> = outcomes.into_iter().filter_map(|(number, it)| Some((number, it?))).collect();
+        claims::skip(&self.pool, bulk.id, token, &skipped).await?;
+        Ok(if none_done { Advanced::Wait(LOOK) } else { Advanced::Some })
     }
 
     /// The flow answers go on in, as long as it is active.
@@ -195,13 +197,15 @@ impl BulkSender {
         Ok(flow.and_then(|flow| Some((flow.clone(), flow.outbound_trigger()?.0))))
     }
 
+    /// Those who are done with, and why they are not sent to; the lease of whoever is not among them runs out.
     async fn hand_over(
         &self,
         bulk: &UnderWay,
         line: &LineFacts,
         flow: Option<&(PublishedFlow, NodeId)>,
+        token: Uuid,
         claimed: Vec<Claimed>,
-    ) -> AppResult<Vec<(i32, Outcome)>> {
+    ) -> AppResult<Vec<(i32, Option<Skipped>)>> {
         let wanted = TemplateWanted::by(&bulk.plan.content);
         let subject = format!("bulk_send:{}#{}", bulk.id, claimed.first().map_or(0, |first| first.number));
         let cause = Cause { actor: Actor::System, correlation: bulk.id.0, causation: None, once: None };
@@ -210,7 +214,7 @@ impl BulkSender {
         let choices = self.delivery.decisions.templates.choose_many(occasion, &wanted, many).await?;
         let gone = bulk.plan.flow_id.is_some() && flow.is_none();
         let each = claimed.into_iter().zip(choices).map(|(recipient, choice)| async move {
-            let skipped = |word, details: &str| (recipient.number, Outcome::Skipped(word, details.to_owned()));
+            let skipped = |reason, details| (recipient.number, Some(Skipped::new(reason, details)));
             if recipient.opted_out {
                 return Some(skipped("opted_out", ""));
             }
@@ -219,7 +223,7 @@ impl BulkSender {
             }
             let Ok(phone) = Phone::parse(&recipient.phone) else { return Some(skipped("erased", "")) };
             let (number, params) = (recipient.number, recipient.params.clone());
-            let errand = Errand { bulk: bulk.id, number, phone, params, choice };
+            let errand = Errand { bulk: bulk.id, number, token, phone, params, choice };
             match self.delivery.hand_over(line, &bulk.plan, flow, errand).await {
                 Ok(outcome) => Some((number, outcome)),
                 Err(error) => {
@@ -237,9 +241,8 @@ impl BulkSender {
         let token = Uuid::new_v4();
         let claimed = self.claim(bulk.id, token, reached, CLAIM.1).await?;
         let words = "the account has no such line any more";
-        let each = |it: Claimed| (it.number, Outcome::Skipped("line_gone", words.to_owned()));
-        let outcomes: Vec<_> = claimed.into_iter().map(each).collect();
-        claims::conclude(&self.pool, bulk.id, token, &outcomes).await?;
-        Ok(if outcomes.is_empty() { Advanced::Wait(LOOK) } else { Advanced::Some })
+        let skipped: Vec<_> = claimed.iter().map(|it| (it.number, Skipped::new("line_gone", words))).collect();
+        claims::skip(&self.pool, bulk.id, token, &skipped).await?;
+        Ok(if skipped.is_empty() { Advanced::Wait(LOOK) } else { Advanced::Some })
     }
 }

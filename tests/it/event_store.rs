@@ -4,6 +4,7 @@ mod appends;
 mod feed;
 pub mod given;
 mod nodes;
+mod recipients;
 mod sealing;
 mod snapshots;
 mod stock;

@@ -1,4 +1,5 @@
-//! Handing a bulk send's messages over: one command a recipient, with a key that makes it take effect once.
+//! Handing a bulk send's messages over: one command a recipient. The statement that writes its message
+//! concludes its row, so it takes effect once.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::actor::{Actor, Cause};
 use crate::bulk::Plan;
-use crate::commands::{Along, CommandError, Once, Reached};
+use crate::commands::{Along, CommandError, Conclude, Reached};
 use crate::contacts::{anew, is_erased};
 use crate::conversations::ports::{Contacts, LineFacts};
 use crate::conversations::runs::RunDecisions;
@@ -30,6 +31,8 @@ pub struct Errand {
     pub bulk: BulkSendId,
     /// The recipient's number.
     pub number: i32,
+    /// The lease it is held by.
+    pub token: Uuid,
     /// The recipient.
     pub phone: Phone,
     /// Body parameters of this one.
@@ -38,13 +41,13 @@ pub struct Errand {
     pub choice: TemplateChoice,
 }
 
-/// What became of it.
+/// Why one is not sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The message is in the log and the outbox.
-    HandedOver(MessageId),
-    /// It is not sent: a word, and the same in words.
-    Skipped(&'static str, String),
+pub struct Skipped {
+    /// A word.
+    pub reason: &'static str,
+    /// The same in words, when there is more to say.
+    pub details: String,
 }
 
 /// Hands messages over.
@@ -61,8 +64,16 @@ impl Errand {
     }
 }
 
+impl Skipped {
+    /// One that is not sent to.
+    pub fn new(reason: &'static str, details: impl ToString) -> Self {
+        Self { reason, details: details.to_string() }
+    }
+}
+
 impl BulkDelivery {
-    /// Hands one over. Doing it again changes nothing.
+    /// Hands one over, or says why it is not sent to. With a lease that was lost nothing happens: whoever holds the
+    /// recipient now sees to it.
     ///
     /// # Errors
     /// It could not be stored; it may be tried again.
@@ -72,7 +83,7 @@ impl BulkDelivery {
         plan: &Plan,
         flow: Option<&(PublishedFlow, NodeId)>,
         errand: Errand,
-    ) -> AppResult<Outcome> {
+    ) -> AppResult<Option<Skipped>> {
         let address = Address::of_phone(errand.phone.clone());
         let contact = self.contacts.resolve(line.tenant, Channel::Whatsapp, &address).await?;
         let told = match self.run(line, plan, flow, &errand, contact, &address).await {
@@ -82,19 +93,17 @@ impl BulkDelivery {
             }
             told => told,
         };
-        match told {
-            Ok(_) | Err(CommandError::AlreadyDone) => {
-                Ok(Outcome::HandedOver(MessageId::derive(errand.seed(), BULK_MESSAGE)))
-            }
-            Err(CommandError::Rule(ConversationError::Claimed)) => {
-                Ok(Outcome::Skipped("claimed", ConversationError::Claimed.to_string()))
-            }
-            Err(CommandError::Rule(rule @ ConversationError::TemplateUnavailable(_))) => {
-                Ok(Outcome::Skipped("template_unavailable", rule.to_string()))
-            }
-            Err(CommandError::Rule(rule)) => Ok(Outcome::Skipped("refused", rule.to_string())),
-            Err(other) => Err(AppError::from(other)),
-        }
+        let rule = match told {
+            Ok(_) | Err(CommandError::LeaseLost) => return Ok(None),
+            Err(CommandError::Rule(rule)) => rule,
+            Err(other) => return Err(AppError::from(other)),
+        };
+        let reason = match rule {
+            ConversationError::Claimed => "claimed",
+            ConversationError::TemplateUnavailable(_) => "template_unavailable",
+            _ => "refused",
+        };
+        Ok(Some(Skipped::new(reason, rule)))
     }
 
     async fn run(
@@ -141,11 +150,12 @@ impl BulkDelivery {
             },
         };
         let conversation = Conversation::id_of(line.tenant, &line.phone_number_id, contact_id);
-        let reference = MessageId::derive(seed, BULK_MESSAGE).to_string();
-        let once = Once { key: format!("bulk:{}:{}", errand.bulk, errand.number), reference };
         let causation = Some(format!("bulk_send:{}", errand.bulk));
         let cause = Cause { actor: Actor::System, correlation: errand.bulk.0, causation, once: None };
-        let along = Along { once: vec![once], ..Along::default() };
+        let message = MessageId::derive(seed, BULK_MESSAGE);
+        let (bulk, number, token) = (errand.bulk, errand.number, errand.token);
+        let conclude = Some(Conclude::Recipient { bulk, number, token, message });
+        let along = Along { conclude, ..Along::default() };
         self.decisions.run(&StreamId::new(line.tenant, conversation.0), line, &cause, command, along).await
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use application::commands::{Conclude, Once};
 use application::effects::{Dispatch, Effect};
 use application::log::Position;
-use domain::shared::ids::{ContactId, StreamId, TenantId};
+use domain::shared::ids::{BulkSendId, ContactId, StreamId, TenantId};
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -48,7 +48,7 @@ pub struct Append {
     pub once: Vec<Once>,
     /// Keys written when new.
     pub mark: Vec<Once>,
-    /// The outbox row it concludes.
+    /// What it concludes.
     pub conclude: Option<Conclude>,
     /// What the events lead to.
     pub effects: Vec<Effect>,
@@ -61,6 +61,8 @@ enum Condition {
     Key(TenantId, String),
     /// An outbox row is held.
     Lease(i64),
+    /// A recipient of a bulk send is held.
+    Recipient(BulkSendId, i32),
 }
 
 impl Append {
@@ -69,6 +71,7 @@ impl Append {
         let keys = self.once.iter().map(|once| Condition::Key(tenant, once.key.clone()));
         let lease = match &self.conclude {
             Some(Conclude::Leased { id, .. } | Conclude::Buried { id, .. }) => Some(Condition::Lease(*id)),
+            Some(Conclude::Recipient { bulk, number, .. }) => Some(Condition::Recipient(*bulk, *number)),
             Some(Conclude::Told { .. }) | None => None,
         };
         keys.chain(lease).collect()
@@ -103,7 +106,7 @@ pub enum AppendError {
     /// Another appointment takes the resource up at that time.
     #[error("the resource is taken at that time")]
     Occupied,
-    /// The outbox row is not held by that lease.
+    /// What it concludes is not held by that lease.
     #[error("the lease was lost")]
     LeaseLost,
     /// No database.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::event_store::given::{Log, append, cause, key, moves, set};
 
 /// Appends that certainly share a statement: they queue while the writer is held up.
-async fn together(log: &Log, appends: Vec<Append>) -> Vec<AppendResult> {
+pub async fn together(log: &Log, appends: Vec<Append>) -> Vec<AppendResult> {
     let mut holder = log.database.pool.acquire().await.expect("a connection");
     let mut lock = holder.begin().await.expect("a transaction");
     sqlx::query("lock table events in access exclusive mode").execute(&mut *lock).await.expect("a lock");

@@ -31,6 +31,7 @@ pub(super) struct Columns {
     pub(super) slots: Slots,
     pub(super) left: Left,
     pub(super) buried: Buried,
+    pub(super) recipients: Recipients,
 }
 
 #[derive(Default)]
@@ -50,6 +51,15 @@ pub(super) struct Buried {
     error: Vec<String>,
     code: Vec<Option<i64>>,
     class: Vec<String>,
+}
+
+#[derive(Default)]
+pub(super) struct Recipients {
+    pub(super) command: Vec<i32>,
+    bulk: Vec<Uuid>,
+    number: Vec<i32>,
+    token: Vec<Uuid>,
+    message: Vec<Uuid>,
 }
 
 #[derive(Default)]
@@ -114,6 +124,16 @@ impl Buried {
         to.add(self.error)?;
         to.add(self.code)?;
         to.add(self.class)
+    }
+}
+
+impl Recipients {
+    pub(super) fn bind(self, to: &mut PgArguments) -> Result<(), BoxDynError> {
+        to.add(self.command)?;
+        to.add(self.bulk)?;
+        to.add(self.number)?;
+        to.add(self.token)?;
+        to.add(self.message)
     }
 }
 
@@ -197,6 +217,13 @@ impl Columns {
                 self.told.0.push(tenant);
                 self.told.1.push(message.0);
                 self.told.2.push(i32::try_from(*retry).unwrap_or(i32::MAX));
+            }
+            Some(Conclude::Recipient { bulk, number, token, message }) => {
+                self.recipients.command.push(command);
+                self.recipients.bulk.push(bulk.0);
+                self.recipients.number.push(*number);
+                self.recipients.token.push(*token);
+                self.recipients.message.push(message.0);
             }
             None => {}
         }

@@ -40,6 +40,16 @@ pub(super) const GRAVES: &str = "graves as (
 pub(super) const GRAVES_REFUSED: &str =
     "select g.command, 'lease' as reason from graves g where not exists (select from buried b where b.id = g.id)";
 
+pub(super) const RECIPIENTS: &str = "recipients as (
+    select * from unnest({1}::int[], {2}::uuid[], {3}::int[], {4}::uuid[], {5}::uuid[]) as t(command, bulk, number, token, message)
+), handed as (
+    update bulk_recipients r set state = 2, message_id = t.message, lease_token = null, lease_until = null
+      from recipients t where r.bulk_send_id = t.bulk and r.number = t.number and r.lease_token = t.token
+    returning r.bulk_send_id, r.number
+)";
+pub(super) const RECIPIENTS_REFUSED: &str = "select t.command, 'lease' as reason from recipients t
+     where not exists (select from handed h where h.bulk_send_id = t.bulk and h.number = t.number)";
+
 pub(super) const EVENTS: &str = "appended as (
     insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
     select e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, e.payload::json, e.metadata::json

@@ -18,7 +18,7 @@ pub(super) struct Statement {
 impl Statement {
     /// The statement that writes these columns.
     pub(super) fn of(columns: Columns) -> Result<Self, sqlx::Error> {
-        let Columns { once, held, events, mark, told, about, sends, later, slots, left, buried } = columns;
+        let Columns { once, held, events, mark, told, about, sends, later, slots, left, buried, recipients } = columns;
         let mut it = Self { parts: Vec::new(), arguments: PgArguments::default(), refusals: Vec::new(), claims: false };
         if !once.command.is_empty() {
             it.add(part::KEYS, |to| once.bind(to))?;
@@ -31,6 +31,10 @@ impl Statement {
         if !buried.command.is_empty() {
             it.add(part::GRAVES, |to| buried.bind(to))?;
             it.refusals.push(part::GRAVES_REFUSED);
+        }
+        if !recipients.command.is_empty() {
+            it.add(part::RECIPIENTS, |to| recipients.bind(to))?;
+            it.refusals.push(part::RECIPIENTS_REFUSED);
         }
         if !it.refusals.is_empty() {
             it.parts.push(format!("refused as ({})", it.refusals.join(" union all ")));

@@ -1,7 +1,7 @@
 //! Taking recipients of running bulk sends, under a lease, and writing down what became of them.
 
 use application::bulk::Plan;
-use application::bulk::delivery::Outcome;
+use application::bulk::delivery::Skipped;
 use application::error::AppResult;
 use domain::shared::ids::{BulkSendId, TenantId};
 use sqlx::PgPool;
@@ -101,40 +101,28 @@ pub async fn claim(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Writes down what became of claimed recipients.
+/// Writes down which claimed recipients are not sent to, and why.
 ///
 /// # Errors
 /// The database; their leases run out then, and they come again.
-pub async fn conclude(pool: &PgPool, bulk: BulkSendId, token: Uuid, outcomes: &[(i32, Outcome)]) -> AppResult<()> {
-    let numbers: Vec<i32> = outcomes.iter().map(|(number, _)| *number).collect();
-    let message = |(_, outcome): &(i32, Outcome)| match outcome {
-        Outcome::HandedOver(message) => Some(message.0),
-        Outcome::Skipped(..) => None,
-    };
-    let messages: Vec<Option<Uuid>> = outcomes.iter().map(message).collect();
-    let told = |pick: fn(&Outcome) -> Option<String>| -> Vec<Option<String>> {
-        outcomes.iter().map(|(_, outcome)| pick(outcome)).collect()
-    };
-    let reasons = told(|outcome| match outcome {
-        Outcome::HandedOver(_) => None,
-        Outcome::Skipped(reason, _) => Some((*reason).to_owned()),
-    });
-    let details = told(|outcome| match outcome {
-        Outcome::HandedOver(_) => None,
-        Outcome::Skipped(_, details) => Some(details.clone()).filter(|it| !it.is_empty()),
-    });
+pub async fn skip(pool: &PgPool, bulk: BulkSendId, token: Uuid, skipped: &[(i32, Skipped)]) -> AppResult<()> {
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<i32> = skipped.iter().map(|(number, _)| *number).collect();
+    let reasons: Vec<&str> = skipped.iter().map(|(_, it)| it.reason).collect();
+    let details: Vec<Option<&str>> =
+        skipped.iter().map(|(_, it)| Some(&*it.details).filter(|it| !it.is_empty())).collect();
     sqlx::query(
         "update bulk_recipients r
-            set state = case when t.reason is null then 2 else 3 end, reason = t.reason, details = t.details,
-                message_id = t.message_id, lease_token = null, lease_until = null
-           from unnest($3::int[], $4::uuid[], $5::text[], $6::text[]) as t(number, message_id, reason, details)
+            set state = 3, reason = t.reason, details = t.details, lease_token = null, lease_until = null
+           from unnest($3::int[], $4::text[], $5::text[]) as t(number, reason, details)
                 cross join (select set_config('synchronous_commit', 'off', true)) as unhurried
-          where r.bulk_send_id = $1 and r.number = t.number and r.state = 0 and r.lease_token = $2",
+          where r.bulk_send_id = $1 and r.number = t.number and r.lease_token = $2",
     )
     .bind(bulk.0)
     .bind(token)
     .bind(numbers)
-    .bind(messages)
     .bind(reasons)
     .bind(details)
     .execute(pool)
