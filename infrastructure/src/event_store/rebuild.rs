@@ -31,13 +31,13 @@ use crate::event_store::rebuild::reader::{Pace, Reader};
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
 /// Events of a turn while others write: what they commit waits for the disk behind what it wrote.
-const BATCH_BESIDE: i64 = 40;
+const BATCH_BESIDE: i64 = 120;
 /// How often an idle worker looks.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
 const BUSY_MS: u64 = 50;
 /// After so many turns in a row that left something, rests become shorter by one length of a turn.
-const PATIENCE_TURNS: u32 = 5_000;
+const PATIENCE_TURNS: u32 = 2_000;
 /// How long a former generation is kept.
 const KEPT: &str = "24 hours";
 
@@ -365,6 +365,6 @@ mod tests {
     #[test]
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
         let rests = |full_turns| Effort { attempts: 0, full_turns }.rests();
-        assert_eq!([0, 4_999, 5_000, 19_999, 20_000, u32::MAX].map(rests), [4, 4, 3, 1, 0, 0]);
+        assert_eq!([0, 1_999, 2_000, 19_999, 20_000, u32::MAX].map(rests), [10, 10, 9, 1, 0, 0]);
     }
 }
