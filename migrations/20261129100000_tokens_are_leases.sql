@@ -6,7 +6,7 @@ update bulk_recipients r
  where r.state = 0 and r.lease_token is not null and o.tenant_id = r.tenant_id
    and o.key = 'bulk:' || encode(sha256(convert_to('bulk:' || r.bulk_send_id || ':' || r.number, 'UTF8')), 'hex');
 
--- A token means that its row is claimed: what leaves, and what is concluded, is found by key and token alone.
+-- A token means that its row is claimed: what leaves, and what is concluded, is found by its id and token alone.
 update outbox set lease_token = null where state <> 1 and lease_token is not null;
 alter table outbox add constraint outbox_token_is_a_lease check (state = 1 or lease_token is null);
 alter table bulk_recipients add constraint bulk_recipients_token_is_a_lease check (state = 0 or lease_token is null);

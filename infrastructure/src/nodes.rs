@@ -7,6 +7,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::postgres::pool;
+
 /// How often a node says that it is alive.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long others believe it.
@@ -67,7 +69,7 @@ const READS_WITHIN_SEC: f64 = 10.0;
 /// Sessions of ours that write and wait for their process to read.
 const STANDING_STILL: &str = "
 select pg_terminate_backend(pid) from pg_stat_activity
- where datname = current_database() and usename = current_user and application_name = 'flowbot'
+ where datname = current_database() and usename = current_user and application_name = $2
    and backend_xid is not null and wait_event = 'ClientWrite' and query_start < now() - interval '1 second' * $1";
 
 /// Ends the sessions of processes that stand still in the middle of reading an answer, in a transaction that writes.
@@ -77,7 +79,7 @@ select pg_terminate_backend(pid) from pg_stat_activity
 /// # Errors
 /// The database.
 pub async fn release(pool: &PgPool, seconds: f64) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(STANDING_STILL).bind(seconds).fetch_all(pool).await?.len() as u64)
+    Ok(sqlx::query(STANDING_STILL).bind(seconds).bind(pool::NAME).fetch_all(pool).await?.len() as u64)
 }
 
 /// Beats until `stop`, and wakes `adopted` when webhooks were taken over. At the end the node says goodbye, so

@@ -59,7 +59,7 @@ fn main() {
 
 async fn run() {
     let database = TestDatabase::durable().await;
-    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
     sqlx::query("create table floor (like events including defaults including generated including indexes)")
         .execute(&pool)
         .await

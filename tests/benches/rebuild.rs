@@ -43,7 +43,7 @@ fn projections(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
 async fn run(events: usize) {
     api::compose::health::recorder();
     let database = TestDatabase::durable().await;
-    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
     waiter::register(&pool, &[NAME]).await.expect("a checkpoint");
     let tenant = TenantId(Uuid::now_v7());
     let began = Instant::now();

@@ -32,7 +32,7 @@ fn main() {
 
 async fn run() {
     let database = TestDatabase::durable().await;
-    let pool = pool::connect(database.options.clone(), 40).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
     println!("| writers | appends/s | with the sealer | ratio (median of {ROUNDS} pairs) |");
     println!("| --- | --- | --- | --- |");
     for writers in WRITERS {

@@ -104,7 +104,7 @@ async fn what_was_acknowledged_before_the_cut_takes_effect_after_it() {
 #[tokio::test]
 async fn a_connection_that_broke_while_nobody_used_it_is_replaced_unnoticed() {
     let database = TestDatabase::create().await;
-    let pool = pool::connect(database.options.clone(), 1).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), pool::NAME, 1).await.expect("a pool");
     let own = async || sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&pool).await;
     let first = own().await.expect("an answer");
     assert_eq!(own().await.expect("another"), first, "it is kept");
@@ -114,6 +114,6 @@ async fn a_connection_that_broke_while_nobody_used_it_is_replaced_unnoticed() {
         .await
         .expect("an answer");
     assert!(broken);
-    tokio::time::sleep(pool::TRUSTED).await;
+    tokio::time::sleep(2 * pool::TRUSTED).await;
     assert_ne!(own().await.expect("an answer all the same"), first);
 }

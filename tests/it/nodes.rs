@@ -195,8 +195,9 @@ async fn what_a_node_was_about_to_send_when_it_stood_still_is_sent_by_another_al
 async fn a_node_that_stands_still_while_it_reads_does_not_hold_up_the_readers_of_the_log() {
     // Where nobody waits for the horizon it holds.
     let database = TestDatabase::elsewhere().await;
-    let node =
-        pool::connect(database.options.clone(), pool::connections_max()).await.expect("the connections of a node");
+    let node = pool::connect(database.options.clone(), pool::NAME, pool::connections_max())
+        .await
+        .expect("the connections of a node");
     let mut transaction = node.begin().await.expect("a transaction");
     sqlx::query("select pg_current_xact_id()").execute(&mut *transaction).await.expect("it writes");
     let mut answer =

@@ -96,7 +96,7 @@ impl TestApp {
             ..options
         };
         let config = Config::try_new(&options, []).expect("a configuration");
-        let pool = pool::connect(database.options.clone(), pool::connections_max()).await.expect("a pool");
+        let pool = pool::connect(database.options.clone(), pool::NAME, pool::connections_max()).await.expect("a pool");
         let setting = Setting { pool, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds), limits };
         let base = format!("http://{}", listener.address);
         let running = server::start(&config, setting, listener).await.expect("a running product");

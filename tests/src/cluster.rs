@@ -8,6 +8,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
+/// What the sessions of the tests are called, beside those of the product.
+const TESTS: &str = "tests";
+
 struct Cluster {
     server: EmbeddedPostgres,
     run: u128,
@@ -32,7 +35,7 @@ async fn start(folder: &str) -> anyhow::Result<Cluster> {
     drop_leftovers(&mut admin).await?;
     let template = cluster.template();
     sqlx::query(&format!("create database {template}")).execute(&mut admin).await?;
-    let pool = pool::connect(cluster.server.connect_options(&template), 1).await?;
+    let pool = pool::connect(cluster.server.connect_options(&template), TESTS, 1).await?;
     migrations::migrate(&pool).await?;
     pool.close().await;
     Ok(cluster)
@@ -97,7 +100,7 @@ impl TestDatabase {
         let create = format!("create database {name} template {}", cluster.template());
         sqlx::query(&create).execute(&mut admin).await.expect("a database from the template");
         let options = cluster.server.connect_options(&name);
-        let pool = pool::connect(options.clone().application_name("tests"), 16).await.expect("a connection");
+        let pool = pool::connect(options.clone(), TESTS, 16).await.expect("a connection");
         Self { name, options, pool }
     }
 
@@ -110,7 +113,7 @@ impl TestDatabase {
         let mut admin = PgConnection::connect_with(&server.connect_options("postgres")).await.expect("a connection");
         sqlx::query(&format!("create database {name}")).execute(&mut admin).await.expect("a database");
         let options = server.connect_options(&name);
-        let pool = pool::connect(options.clone(), 4).await.expect("a connection");
+        let pool = pool::connect(options.clone(), TESTS, 4).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
         Self { name, options, pool }
     }

@@ -32,7 +32,7 @@ impl Database {
                 (server.connect_options(DATABASE), Some(server))
             }
         };
-        let pool = match pool::connect(options.clone(), pool::connections_max()).await {
+        let pool = match pool::connect(options.clone(), pool::NAME, pool::connections_max()).await {
             Ok(pool) => pool,
             Err(error) => {
                 let named = if private.is_none() { "DATABASE_URL: " } else { "" };

@@ -72,8 +72,8 @@ impl Skipped {
 }
 
 impl BulkDelivery {
-    /// Hands one over, or says why it is not sent to. With a lease that was lost nothing happens: whoever holds the
-    /// recipient now sees to it.
+    /// Hands one over, or says why it is not sent to. With a lease that was lost nothing happens: it is
+    /// done already, or whoever holds the recipient now sees to it.
     ///
     /// # Errors
     /// It could not be stored; it may be tried again.

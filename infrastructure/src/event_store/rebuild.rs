@@ -36,8 +36,8 @@ const BATCH_BESIDE: i64 = 120;
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
 const BUSY_MS: u64 = 50;
-/// After so many turns in a row that left something, rests become shorter by one length of a turn.
-const PATIENCE_TURNS: u32 = 2_000;
+/// Each time it has not been at the head for so long, rests become shorter by one length of a turn.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a former generation is kept.
 const KEPT: &str = "24 hours";
 
@@ -83,15 +83,16 @@ enum Turned {
 struct Effort {
     /// Swaps that somebody's reading kept from happening.
     attempts: u32,
-    /// Turns in a row after which there was more.
-    full_turns: u32,
+    /// Since when there has been more after every turn.
+    behind: Option<Instant>,
 }
 
 impl Effort {
     /// The rests between turns, in lengths of a turn: none in the end, or whoever writes faster than it reads
     /// would be waited for for ever.
-    fn rests(&self) -> u32 {
-        RESTS.saturating_sub(self.full_turns / PATIENCE_TURNS)
+    fn rests(&mut self, now: Instant) -> u32 {
+        let behind = now.duration_since(*self.behind.get_or_insert(now));
+        RESTS.saturating_sub(u32::try_from(behind.as_secs() / PATIENCE.as_secs()).unwrap_or(u32::MAX))
     }
 }
 
@@ -287,13 +288,12 @@ impl Rebuilder {
         match projection.turn_of(&self.pool, Which::Numbered(generation), batch).await? {
             Turn::Advanced { events, .. } if events as i64 >= batch => {
                 if beside {
-                    rest(began.elapsed() * effort.rests(), stop).await;
+                    rest(began.elapsed() * effort.rests(began), stop).await;
                 }
-                effort.full_turns += 1;
                 Ok(Turned::Full)
             }
             Turn::Advanced { .. } => {
-                effort.full_turns = 0;
+                effort.behind = None;
                 Ok(Turned::AtHead)
             }
             Turn::NotOurs => Ok(Turned::NotOurs),
@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
-        let rests = |full_turns| Effort { attempts: 0, full_turns }.rests();
-        assert_eq!([0, 1_999, 2_000, 19_999, 20_000, u32::MAX].map(rests), [10, 10, 9, 1, 0, 0]);
+        let (now, mut effort) = (Instant::now(), Effort::default());
+        let mut rests = |seconds| effort.rests(now + Duration::from_secs(seconds));
+        assert_eq!([0, 119, 120, 1_199, 1_200, 1 << 40].map(&mut rests), [10, 10, 9, 1, 0, 0]);
     }
 }

@@ -221,11 +221,6 @@ async fn remove(
     .bind(&lanes)
     .execute(&mut *connection)
     .await?;
-    sqlx::query("update bulk_recipients set phone = '', params = null where tenant_id = $1 and phone = any($2)")
-        .bind(tenant.0)
-        .bind(&phones)
-        .execute(&mut *connection)
-        .await?;
     sqlx::query("delete from snapshots where aggregate_id = any($1)").bind(streams).execute(&mut *connection).await?;
     let webhooks = format!("delete from webhook_journal j where (j.state <> 0 or j.attempts > 0) and {NAMED}");
     sqlx::query(&webhooks).bind(tenant.0).bind(names).execute(&mut *connection).await?;
@@ -254,6 +249,12 @@ async fn remove(
     sqlx::query("delete from contact_identifiers where tenant_id = $1 and contact_id = $2")
         .bind(tenant.0)
         .bind(contact.0)
+        .execute(&mut *connection)
+        .await?;
+    // Last: who is just written to waits for it, and all that goes with that message.
+    sqlx::query("update bulk_recipients set phone = '', params = null where tenant_id = $1 and phone = any($2)")
+        .bind(tenant.0)
+        .bind(&phones)
         .execute(connection)
         .await?;
     Ok(())

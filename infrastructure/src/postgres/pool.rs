@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 
+/// What the sessions of FlowBot's processes are called.
+pub const NAME: &str = "flowbot";
 /// Connections of a process at most, for each core, and beside that. Few: what is asked at the same time shares
 /// statements, and each connection has its plans and its map of the shared memory to itself.
 const CONNECTIONS_MAX: (usize, usize) = (4, 8);
@@ -20,13 +22,12 @@ pub fn connections_max() -> u32 {
     u32::try_from(CONNECTIONS_MAX.0 * cores + CONNECTIONS_MAX.1).unwrap_or(u32::MAX)
 }
 
-/// Connections, `most` of them, whose transactions cannot hold up the log's readers for long.
+/// Connections of this name, `most` of them at most, whose transactions cannot hold up the log's readers for long.
 ///
 /// # Errors
 /// The database cannot be reached.
-pub async fn connect(options: PgConnectOptions, most: u32) -> sqlx::Result<PgPool> {
-    let name = options.get_application_name().unwrap_or("flowbot").to_owned();
-    let options = options.application_name(&name).options([
+pub async fn connect(options: PgConnectOptions, name: &str, most: u32) -> sqlx::Result<PgPool> {
+    let options = options.application_name(name).options([
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),

@@ -120,7 +120,7 @@ async fn an_export_whose_backend_is_killed_breaks_off() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let kill = "select pg_terminate_backend(pid) from pg_stat_activity
-                         where datname = current_database() and pid <> pg_backend_pid() and query like 'copy%'";
+                         where datname = current_database() and pid <> pg_backend_pid() and state = 'active' and query like 'copy%'";
             drop(sqlx::query(kill).execute(&app.database.pool).await);
         }
         let whole =

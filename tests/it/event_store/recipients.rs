@@ -64,3 +64,15 @@ async fn who_was_handed_over_by_a_key_before_is_not_written_to_again() {
     sqlx::query(concludes).execute(&log.database.pool).await.expect("concluded");
     assert_eq!(recipients(&log.database.pool).await, [(2, Some(message), false), (0, None, true)]);
 }
+
+#[tokio::test]
+async fn only_what_is_claimed_can_have_a_lease() {
+    let log = Log::empty().await;
+    insert(&log, Uuid::new_v4(), 0, Uuid::new_v4()).await;
+    log.in_flight(Uuid::new_v4()).await;
+    for leaves_it_behind in ["update bulk_recipients set state = 3", "update outbox set state = 3"] {
+        let refused = sqlx::query(leaves_it_behind).execute(&log.database.pool).await.expect_err("a lease is left");
+        let code = refused.as_database_error().and_then(|it| it.code());
+        assert_eq!(code.as_deref(), Some("23514"), "{leaves_it_behind}: {refused}");
+    }
+}

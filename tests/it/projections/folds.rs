@@ -30,7 +30,7 @@ async fn a_runner_that_is_killed_in_the_middle_changes_nothing() {
     for (n, projection) in (0_u64..).zip(projections(&database.pool, 4)) {
         let mut cut = 0;
         for pause in 0..60 {
-            let pool = pool::connect(database.options.clone(), 1).await.expect("a pool");
+            let pool = pool::connect(database.options.clone(), pool::NAME, 1).await.expect("a pool");
             let turn = projection.turn(&pool);
             // The turn is dropped wherever it stands; its connection goes with it.
             let some = Duration::from_micros(200 + (pause * 137 + n * 61) % 4_000);

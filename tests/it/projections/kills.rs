@@ -167,8 +167,7 @@ async fn connections_that_break_cost_a_page_and_nothing_else() {
     let database = projected(2_000).await;
     let wanted = documents(&database.pool).await;
     let stop = CancellationToken::new();
-    let options = database.options.clone().application_name("breaks");
-    let pool = pool::connect(options, 8).await.expect("a pool");
+    let pool = pool::connect(database.options.clone(), "breaks", 8).await.expect("a pool");
     let worker = tokio::spawn(Rebuilder::new(pool.clone(), conversations(&pool)).run(stop.clone()));
     PgProjections::new(database.pool.clone(), conversations(&database.pool))
         .rebuild(NAME, false)
@@ -197,8 +196,7 @@ async fn nodes_share_the_slices() {
     let wanted = documents(&database.pool).await;
     let (stop, mut workers, mut nodes) = (CancellationToken::new(), Vec::new(), Vec::new());
     for _ in 0..2 {
-        let options = database.options.clone();
-        let pool = pool::connect(options, 8).await.expect("a pool");
+        let pool = pool::connect(database.options.clone(), pool::NAME, 8).await.expect("a pool");
         let noted = Noted::new(&pool);
         nodes.push(Arc::clone(&noted));
         workers.push(tokio::spawn(Rebuilder::new(pool, vec![noted]).run(stop.clone())));

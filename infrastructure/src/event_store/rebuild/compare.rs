@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::event_store::generations::{self, Held, Role, Which, table};
 use crate::event_store::projector::{Projection, Turn, UNHURRIED};
-use crate::event_store::rebuild::beside::{Others, RESTS, rest};
+use crate::event_store::rebuild::beside::{Others, RESTS_READING, rest};
 
 /// Keys that are named.
 const SAMPLE: usize = 20;
@@ -100,8 +100,7 @@ impl Pair<'_> {
                 }
             }
             if beside && more {
-                // It leaves next to nothing for the disk.
-                rest(began.elapsed() * (RESTS / 2), stop).await;
+                rest(began.elapsed() * RESTS_READING, stop).await;
             }
         }
         Ok(Compared::Found(walk.differences))

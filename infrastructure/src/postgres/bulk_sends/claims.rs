@@ -1,4 +1,4 @@
-//! Taking recipients of running bulk sends, under a lease, and writing down what became of them.
+//! Taking recipients of running bulk sends, under a lease, and writing down who of them is not sent to.
 
 use application::bulk::Plan;
 use application::bulk::delivery::Skipped;
