@@ -1,6 +1,6 @@
 //! Rebuild of the conversation read model, side by side on one Postgres: ours, one SQL `insert … select` that builds
-//! the same summary, and a fold with one upsert an event; then ours beside 400 writes a second. Ratios matter; the
-//! machine is shared. `cargo bench --bench rebuild [-- EVENTS]`, 1 000 000 unless told.
+//! the same summary, and a fold with one upsert an event; before that, ours beside 400 writes a second. Ratios matter;
+//! the machine is shared. `cargo bench --bench rebuild [-- EVENTS]`, 1 000 000 unless told.
 
 #[path = "rebuild/beside.rs"]
 mod beside;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use application::conversations::views::ConversationView;
 use application::projections::Projections;
-use domain::shared::ids::TenantId;
+use domain::shared::ids::{StreamId, TenantId};
 use infrastructure::event_store::projector::{DocumentProjection, Projection, Turn};
 use infrastructure::event_store::rebuild::Rebuilder;
 use infrastructure::event_store::rebuild::admin::PgProjections;
@@ -40,31 +40,51 @@ fn projections(pool: &PgPool) -> Vec<Arc<dyn Projection>> {
     vec![Arc::new(DocumentProjection::<ConversationView>::new(tests::keys(pool)))]
 }
 
+/// A log, and the read model as on a running system: there, and at the head.
+struct Past {
+    pool: PgPool,
+    tenant: TenantId,
+    streams: Vec<StreamId>,
+}
+
+impl Past {
+    async fn of(events: usize) -> Self {
+        let database = TestDatabase::durable().await;
+        let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
+        waiter::register(&pool, &[NAME]).await.expect("a checkpoint");
+        let (tenant, began) = (TenantId(Uuid::now_v7()), Instant::now());
+        let streams = past::write(&pool, tenant, events / past::EVENTS).await;
+        let size: f64 = sqlx::query_scalar(
+            "select avg(octet_length(payload::text) + octet_length(metadata::text))::float8 from events",
+        )
+        .fetch_one(&pool)
+        .await
+        .expect("a size");
+        println!("{events} events of {size:.0} bytes, written in {:.0} s", began.elapsed().as_secs_f64());
+        sqlx::query("vacuum analyze events").execute(&pool).await.expect("statistics");
+        for projection in projections(&pool) {
+            while matches!(projection.turn(&pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
+        }
+        Self { pool, tenant, streams }
+    }
+}
+
 async fn run(events: usize) {
     api::compose::health::recorder();
-    let database = TestDatabase::durable().await;
-    let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
-    waiter::register(&pool, &[NAME]).await.expect("a checkpoint");
-    let tenant = TenantId(Uuid::now_v7());
-    let began = Instant::now();
-    let streams = past::write(&pool, tenant, events / past::EVENTS).await;
-    let size: f64 = sqlx::query_scalar(
-        "select avg(octet_length(payload::text) + octet_length(metadata::text))::float8 from events",
-    )
-    .fetch_one(&pool)
-    .await
-    .expect("a size");
-    println!("{events} events of {size:.0} bytes, written in {:.0} s", began.elapsed().as_secs_f64());
-    sqlx::query("vacuum analyze events").execute(&pool).await.expect("statistics");
-    // As on a running system: the live model is there and at the head.
-    catch_up(&pool).await;
+    // First, so that nothing of a million events is written back meanwhile.
+    beside::run().await;
+    let past = Past::of(events).await;
+    rates(&past.pool, events).await;
+}
 
-    others::insert_select(&pool).await; // warms the cache
-    let sql = others::insert_select(&pool).await;
+/// Ours and the others, one after the other.
+async fn rates(pool: &PgPool, events: usize) {
+    others::insert_select(pool).await; // warms the cache
+    let sql = others::insert_select(pool).await;
     let peak = Peak::start();
-    let (slices, ours) = rebuild(&pool).await;
+    let (slices, ours) = rebuild(pool).await;
     let memory = peak.mebibytes();
-    let upserts = others::upserts(&pool, events.min(20_000)).await;
+    let upserts = others::upserts(pool, events.min(20_000)).await;
     let rate = |time: Duration| events as f64 / time.as_secs_f64();
     println!("| way | events/s | ours to it |\n| --- | --- | --- |");
     println!("| our rebuild, asked to live (slices, catch-up, comparison, swap) | {:.0} | 1 |", rate(ours));
@@ -72,13 +92,6 @@ async fn run(events: usize) {
     println!("| one SQL insert … select | {:.0} | {:.2} |", rate(sql), rate(ours) / rate(sql));
     println!("| one upsert an event, 1 000 a transaction | {upserts:.0} | {:.1} |", rate(ours) / upserts);
     println!("memory of the process while it rebuilt: {memory:.0} MiB at most");
-    beside::run(&pool, tenant, &streams).await;
-}
-
-async fn catch_up(pool: &PgPool) {
-    for projection in projections(pool) {
-        while matches!(projection.turn(pool).await.expect("a turn"), Turn::Advanced { events: 1.., .. }) {}
-    }
 }
 
 /// How long a rebuild took, and its slices of that.

@@ -2,6 +2,7 @@
 //! machine: the ratios count. `cargo bench --bench verify`
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use application::audit::Range;
@@ -20,8 +21,11 @@ use uuid::Uuid;
 const EVENTS: i64 = 1_000_000;
 const VERIFICATIONS: usize = 3;
 const WRITERS: [usize; 2] = [8, 32];
-const ROUNDS: usize = 20;
-const ROUND: Duration = Duration::from_secs(3);
+const PAIRS: usize = 50;
+/// How long the sealer is there, and how long it is not: two of its rounds.
+const SPELL: Duration = Duration::from_secs(2);
+/// Events of a stream.
+const STREAM: i64 = 20;
 /// Clock ticks a second, as Linux counts a process's time.
 const TICKS: f64 = 100.0;
 
@@ -33,8 +37,8 @@ fn main() {
 async fn run() {
     let database = TestDatabase::durable().await;
     let pool = pool::connect(database.options.clone(), pool::NAME, 40).await.expect("a pool");
-    println!("| writers | appends/s | with the sealer | ratio (median of {ROUNDS} pairs) |");
-    println!("| --- | --- | --- | --- |");
+    println!("| writers | appends/s | with the sealer | ratio | median of {PAIRS} pairs |");
+    println!("| --- | --- | --- | --- | --- |");
     for writers in WRITERS {
         beside(&pool, &database, writers).await;
     }
@@ -94,50 +98,50 @@ async fn fill(pool: &PgPool) {
     sqlx::query("vacuum analyze events").execute(pool).await.expect("statistics");
 }
 
-/// Appends with and without a sealer, in turns.
+/// Appends with and without a sealer: the writers go on and on, and it comes and goes. What the machine does of itself
+/// lasts longer than a spell, so that neighbours compare; which of a pair comes first changes.
 async fn beside(pool: &PgPool, database: &TestDatabase, writers: usize) {
-    let (mut alone, mut sealed, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        // Which of the two comes first changes from round to round.
-        let mut rates = [0.0; 2];
-        for n in [round % 2, (round + 1) % 2] {
-            rates[n] = appends(pool, database, writers, n == 1).await;
-        }
-        if round > 0 {
-            alone.push(rates[0]);
-            sealed.push(rates[1]);
-            ratios.push(rates[1] / rates[0]);
+    let (appender, done, stop) = (Appender::start(pool.clone()), Arc::<AtomicU64>::default(), CancellationToken::new());
+    let tasks = (0..writers).map(|_| tokio::spawn(write(appender.clone(), Arc::clone(&done), stop.clone())));
+    let tasks: Vec<_> = tasks.collect();
+    let (sealer, mut rates) = (Arc::new(sealer(pool, database)), [Vec::new(), Vec::new()]);
+    for pair in 0..=PAIRS {
+        for n in [pair % 2, (pair + 1) % 2] {
+            // What the other spell left behind is not this one's.
+            sealer.seal_all().await.expect("seals");
+            let over = CancellationToken::new();
+            let seals = (n == 1).then(|| tokio::spawn(Arc::clone(&sealer).run(over.clone())));
+            let (began, before) = (Instant::now(), done.load(Ordering::Relaxed));
+            tokio::time::sleep(SPELL).await;
+            let rate = (done.load(Ordering::Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
+            over.cancel();
+            if let Some(seals) = seals {
+                seals.await.expect("a sealer that ends");
+            }
+            // The first pair is for warming up.
+            if pair > 0 {
+                rates[n].push(rate);
+            }
         }
     }
-    println!("| {writers} | {:.0} | {:.0} | {:.3} |", median(alone), median(sealed), median(ratios));
+    stop.cancel();
+    for task in tasks {
+        task.await.expect("a writer");
+    }
+    let ratios = rates[0].iter().zip(&rates[1]).map(|(alone, sealed)| sealed / alone).collect();
+    let [alone, sealed] = rates.map(|rates| rates.iter().sum::<f64>() / PAIRS as f64);
+    println!("| {writers} | {alone:.0} | {sealed:.0} | {:.3} | {:.3} |", sealed / alone, median(ratios));
 }
 
-/// Appends a second of all writers together.
-async fn appends(pool: &PgPool, database: &TestDatabase, writers: usize, sealing: bool) -> f64 {
-    // What the other way left behind is not this round's.
-    sealer(pool, database).seal_all().await.expect("seals");
-    let stop = CancellationToken::new();
-    let seals = sealing.then(|| tokio::spawn(Arc::new(sealer(pool, database)).run(stop.clone())));
-    let appender = Appender::start(pool.clone());
-    let (began, mut tasks) = (Instant::now(), tokio::task::JoinSet::new());
-    for _ in 0..writers {
-        let (appender, stream) = (appender.clone(), StreamId::new(TenantId(Uuid::nil()), Uuid::now_v7()));
-        tasks.spawn(async move {
-            let mut done = 0;
-            while began.elapsed() < ROUND {
-                appender.append(append(&stream, done)).await.expect("an append");
-                done += 1;
-            }
-            done
-        });
+/// Appends one event after the other, to streams of [`STREAM`] events.
+async fn write(appender: Appender, done: Arc<AtomicU64>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let stream = StreamId::new(TenantId(Uuid::nil()), Uuid::now_v7());
+        for expected in 0..STREAM {
+            appender.append(append(&stream, expected)).await.expect("an append");
+            done.fetch_add(1, Ordering::Relaxed);
+        }
     }
-    let done: i64 = tasks.join_all().await.into_iter().sum();
-    let rate = done as f64 / began.elapsed().as_secs_f64();
-    stop.cancel();
-    if let Some(seals) = seals {
-        seals.await.expect("a sealer that ends");
-    }
-    rate
 }
 
 fn append(stream: &StreamId, expected: i64) -> Append {

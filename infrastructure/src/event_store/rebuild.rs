@@ -333,7 +333,7 @@ impl Rebuilder {
         stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
         let Compared::Found(found) =
-            compare::compare(&self.pool, projection, generation, (&self.pace.others, stop)).await?
+            compare::compare(&self.pool, projection, generation, &self.pace.others, stop).await?
         else {
             return Ok(Next::After(BUSY_MS));
         };

@@ -85,7 +85,7 @@ async fn at_its_comparison(pool: &PgPool) {
 
 async fn differences(pool: &PgPool, stop: &CancellationToken) -> Option<Differences> {
     let others = Others::new(pool.clone());
-    let compared = compare(pool, &*conversations(pool)[0], 2, (&others, stop)).await.expect("a comparison");
+    let compared = compare(pool, &*conversations(pool)[0], 2, &others, stop).await.expect("a comparison");
     match compared {
         Compared::Found(differences) => Some(differences),
         Compared::Later => None,

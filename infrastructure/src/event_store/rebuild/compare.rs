@@ -1,6 +1,7 @@
 //! The new generation against the live one, key by key: range after range, each while both stand at the same cursor.
 //! What is held is held for one range alone, so the live one goes on, and no old snapshot keeps rows that are gone.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use application::projections::{Difference, Differences};
@@ -49,7 +50,8 @@ pub async fn compare(
     pool: &PgPool,
     projection: &dyn Projection,
     generation: i32,
-    beside: (&Others, &CancellationToken),
+    others: &Others,
+    stop: &CancellationToken,
 ) -> Result<Compared, sqlx::Error> {
     // Its own connection: what it has locked and set ends with it, whatever happens.
     let mut connection = pool.acquire().await?.detach();
@@ -58,7 +60,7 @@ pub async fn compare(
         .fetch_one(&mut connection)
         .await?;
     let mut pair = Pair { projection, generation, connection };
-    let compared = if ours { pair.compare(beside).await } else { Ok(Compared::Later) };
+    let compared = if ours { pair.compare(others, stop).await } else { Ok(Compared::Later) };
     drop(pair.connection.close().await);
     compared
 }
@@ -71,7 +73,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    async fn compare(&mut self, (others, stop): (&Others, &CancellationToken)) -> Result<Compared, sqlx::Error> {
+    async fn compare(&mut self, others: &Others, stop: &CancellationToken) -> Result<Compared, sqlx::Error> {
         let building = table(self.projection.name(), self.generation, Role::Building);
         for statement in [
             // The planner must know the new table before anybody reads it.
@@ -92,7 +94,7 @@ impl Pair<'_> {
             let (beside, began) = (others.are_writing().await?, Instant::now());
             match self.look(&mut walk, beside).await? {
                 Looked::Compared(any) => more = any,
-                Looked::Nearer => continue,
+                Looked::Nearer => {}
                 Looked::Stopped => return Ok(Compared::Later),
                 Looked::Halted(error) => {
                     walk.differences.skipped = Some(format!("the live generation is halted: {error}"));
@@ -110,7 +112,7 @@ impl Pair<'_> {
     async fn look(&mut self, walk: &mut Walk<'_>, beside: bool) -> Result<Looked, sqlx::Error> {
         let mut held = self.connection.begin_with(UNHURRIED).await?;
         let looked = match align(&mut held, self.projection, self.generation).await? {
-            Ok(live) => {
+            ControlFlow::Continue(live) => {
                 let more = walk.go_on(&mut held, if beside { RANGE_BESIDE } else { RANGE }).await?;
                 if !beside {
                     // Without rests between the looks, the live one would hardly come to its own turns.
@@ -118,7 +120,7 @@ impl Pair<'_> {
                 }
                 Looked::Compared(more)
             }
-            Err(otherwise) => otherwise,
+            ControlFlow::Break(otherwise) => otherwise,
         };
         held.commit().await?;
         Ok(looked)
@@ -131,12 +133,12 @@ async fn align(
     connection: &mut PgConnection,
     projection: &dyn Projection,
     generation: i32,
-) -> Result<Result<Held, Looked>, sqlx::Error> {
+) -> Result<ControlFlow<Looked, Held>, sqlx::Error> {
     let name = projection.name();
     // Whoever locks several takes the live one first.
     let live = generations::wait_for(connection, name, Which::Live).await?;
     let build = generations::wait_for(connection, name, Which::Numbered(generation)).await?;
-    let (Some(live), Some(build)) = (live, build) else { return Ok(Err(Looked::Stopped)) };
+    let (Some(live), Some(build)) = (live, build) else { return Ok(ControlFlow::Break(Looked::Stopped)) };
     let row = sqlx::query(
         "select (select coalesce(error, '') from projections where name = $1 and role = 'live' and status = 'halted') as halted,
                 exists (select from projections where name = $1 and generation = $2 and phase = 'comparing'
@@ -147,16 +149,18 @@ async fn align(
     .fetch_one(&mut *connection)
     .await?;
     if !row.try_get::<bool, _>("goes_on")? {
-        return Ok(Err(Looked::Stopped));
+        return Ok(ControlFlow::Break(Looked::Stopped));
     }
     if let Some(error) = row.try_get("halted")? {
-        return Ok(Err(Looked::Halted(error)));
+        return Ok(ControlFlow::Break(Looked::Halted(error)));
     }
     let (behind, ahead) = if live.position < build.position { (&live, &build) } else { (&build, &live) };
     let until = ahead.position;
     let turn = projection.advance(connection, behind, Some(until), projection.batch()).await?;
-    let together = matches!(turn, Turn::Advanced { position, .. } if position == until);
-    Ok(if together { Ok(Held { position: until, ..live }) } else { Err(Looked::Nearer) })
+    Ok(match turn {
+        Turn::Advanced { position, .. } if position == until => ControlFlow::Continue(Held { position: until, ..live }),
+        _ => ControlFlow::Break(Looked::Nearer),
+    })
 }
 
 /// The way through both tables, account by account and key by key: what is compared, and what came of it.
