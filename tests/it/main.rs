@@ -16,4 +16,5 @@ mod flows;
 mod rest;
 mod retention;
 mod store_guard;
+mod together;
 mod webhooks;

@@ -8,8 +8,9 @@ use application::commands::{Conclude, Once};
 use application::effects::{Dispatch, Effect};
 use application::log::Position;
 use domain::shared::ids::{BulkSendId, ContactId, StreamId, TenantId};
+use futures::FutureExt;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::event_store::append_sql;
 use crate::outbox::handoff::{Handoff, Offer};
@@ -139,8 +140,10 @@ impl Appender {
     /// The same, and messages that may leave at once go straight to this node's sender.
     pub fn handing_on(pool: PgPool, handoff: Arc<Handoff>) -> Self {
         let writer = || {
-            let (pool, handoff) = (pool.clone(), Arc::clone(&handoff));
-            Together::start(BATCH_MAX, move |appends| write(pool.clone(), Arc::clone(&handoff), appends))
+            let handoff = Arc::clone(&handoff);
+            Together::start(pool.clone(), BATCH_MAX, move |connection, appends| {
+                write(connection, Arc::clone(&handoff), appends).boxed()
+            })
         };
         Self { broadcasts: writer(), others: writer() }
     }
@@ -158,7 +161,7 @@ impl Appender {
 
 /// Writes a batch: what one statement can tell apart by one, the rest one by one.
 async fn write(
-    pool: PgPool,
+    connection: &mut PgConnection,
     handoff: Arc<Handoff>,
     appends: Vec<Arc<Append>>,
 ) -> Result<Vec<AppendResult>, sqlx::Error> {
@@ -167,7 +170,7 @@ async fn write(
         shared.iter().map(|(_, append)| append.messages().next().and_then(|it| handoff.offer(it))).collect();
     let tokens = offers.iter().map(|offer| offer.as_ref().map(|offer| offer.token));
     let batch: Vec<_> = shared.iter().map(|(_, append)| *append).zip(tokens).collect();
-    let written = append_sql::execute(&pool, &batch).await?;
+    let written = append_sql::execute(connection, &batch).await?;
     let mut results: Vec<AppendResult> = appends.iter().map(|_| Err(AppendError::Conflict)).collect();
     for (((place, append), offer), written) in shared.into_iter().zip(offers).zip(written) {
         results[place] = written.map(|written| {
@@ -176,7 +179,7 @@ async fn write(
         });
     }
     for (place, append) in alone {
-        results[place] = write_alone(&pool, append).await;
+        results[place] = write_alone(connection, append).await;
         if results[place].is_ok() {
             hand_on(&handoff, append, None);
         }
@@ -214,13 +217,13 @@ fn told_apart(appends: &[Arc<Append>]) -> (Placed<'_>, Placed<'_>) {
 type Placed<'a> = Vec<(usize, &'a Append)>;
 
 /// Writes one command whole, or nothing of it.
-async fn write_alone(pool: &PgPool, append: &Append) -> AppendResult {
+async fn write_alone(connection: &mut PgConnection, append: &Append) -> AppendResult {
     let written = async {
         if append.conditions().len() <= 1 {
-            return Ok(append_sql::execute(pool, &[(append, None)]).await?.pop());
+            return Ok(append_sql::execute(connection, &[(append, None)]).await?.pop());
         }
-        let mut transaction = pool.begin().await?;
-        let result = append_sql::execute(&mut *transaction, &[(append, None)]).await?.pop();
+        let mut transaction = connection.begin().await?;
+        let result = append_sql::execute(&mut transaction, &[(append, None)]).await?.pop();
         if matches!(result, Some(Ok(_))) {
             transaction.commit().await?;
         } else {

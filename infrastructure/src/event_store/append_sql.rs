@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use application::log::Position;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgRow;
-use sqlx::{PgExecutor, Row};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use crate::event_store::append::{Append, AppendError};
@@ -35,7 +35,7 @@ pub(super) struct Written {
 /// Writes these commands, each with the token that is to claim its first message; an error means that none of them was
 /// written.
 pub(super) async fn execute(
-    pool: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     appends: &[(&Append, Option<Uuid>)],
 ) -> Result<Vec<Result<Written, AppendError>>, sqlx::Error> {
     if appends.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn execute(
         columns.add(command, append, *claim);
     }
     let statement = Statement::of(columns)?;
-    let rows = sqlx::query_with(&statement.text(), statement.arguments).fetch_all(pool).await?;
+    let rows = sqlx::query_with(&statement.text(), statement.arguments).fetch_all(connection).await?;
     read(appends, &rows)
 }
 

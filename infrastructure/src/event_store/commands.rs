@@ -10,6 +10,7 @@ use application::effects::{Effect, Reacts};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::shared::ids::StreamId;
+use futures::FutureExt;
 use rand::Rng;
 use serde_json::json;
 use sqlx::PgPool;
@@ -55,10 +56,10 @@ where
 {
     /// Commands that append through `appender`.
     pub fn new(pool: PgPool, keys: Arc<KeyRing>, appender: Appender, pokes: Arc<Pokes>) -> Self {
-        let (from, with) = (pool.clone(), Arc::clone(&keys));
-        let loads = Together::start(LOADED_MAX, move |streams: Vec<StreamId>| {
-            let (pool, keys) = (from.clone(), Arc::clone(&with));
-            async move { load::load_many(&pool, &keys, &streams).await.map_err(LoadError::into_database) }
+        let with = Arc::clone(&keys);
+        let loads = Together::start(pool.clone(), LOADED_MAX, move |connection, streams: Vec<StreamId>| {
+            let keys = Arc::clone(&with);
+            async move { load::load_many(connection, &keys, &streams).await.map_err(LoadError::into_database) }.boxed()
         });
         Self { pool, keys, appender, loads, pokes, hot: SyncMutex::new(HashMap::new()) }
     }

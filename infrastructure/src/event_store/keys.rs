@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use domain::shared::ids::{ContactId, TenantId};
+use futures::FutureExt;
 use rand::Rng;
 use sqlx::{PgConnection, PgPool, Row};
 use uuid::Uuid;
@@ -122,7 +123,7 @@ pub struct KeyRing {
 impl KeyRing {
     /// Keys in this database, wrapped by `master`.
     pub fn new(pool: PgPool, master: SecretBox) -> Self {
-        let made = Together::start(MAKE_MAX, move |wanted| make(pool.clone(), wanted));
+        let made = Together::start(pool, MAKE_MAX, |connection, wanted| make(connection, wanted).boxed());
         Self { made, master, remembered: Mutex::default() }
     }
 

@@ -67,7 +67,7 @@ impl LoadError {
 /// # Errors
 /// The database, or an event that cannot be read.
 pub async fn load<A: Aggregate>(pool: &PgPool, keys: &KeyRing, stream: &StreamId) -> Result<Loaded<A>, LoadError> {
-    let loaded = load_many(pool, keys, std::slice::from_ref(stream)).await?.pop();
+    let loaded = load_many(&mut *pool.acquire().await?, keys, std::slice::from_ref(stream)).await?.pop();
     loaded.ok_or(sqlx::Error::RowNotFound)?
 }
 
@@ -76,28 +76,26 @@ pub async fn load<A: Aggregate>(pool: &PgPool, keys: &KeyRing, stream: &StreamId
 /// # Errors
 /// The database.
 pub async fn load_many<A: Aggregate>(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     keys: &KeyRing,
     streams: &[StreamId],
 ) -> Result<Vec<Result<Loaded<A>, LoadError>>, LoadError> {
-    let mut connection = pool.acquire().await?;
     let names: Vec<String> = streams.iter().map(StreamId::to_string).collect();
-    let mut states = snapshots::<A>(&mut connection, keys, streams, &names).await?;
+    let mut states = snapshots::<A>(connection, keys, streams, &names).await?;
     let after: Vec<i64> = states.iter().map(|it| it.sequence).collect();
-    let mut events = read_streams(&mut connection, A::TYPE, &names, &after, PAGE_OF_MANY).await?;
-    keys.open(&mut connection, &mut events).await?;
-    drop(connection);
+    let mut events = read_streams(connection, A::TYPE, &names, &after, PAGE_OF_MANY).await?;
+    keys.open(connection, &mut events).await?;
     let mut read: HashMap<String, Vec<RawEvent>> = HashMap::new();
     for event in events {
         read.entry(event.stream.clone()).or_default().push(event);
     }
     let mut loaded = Vec::with_capacity(streams.len());
-    for ((stream, name), mut state) in streams.iter().zip(&names).zip(states.drain(..)) {
+    for (name, mut state) in names.iter().zip(states.drain(..)) {
         let events = read.remove(name).unwrap_or_default();
         let full = events.len() as i64 == PAGE_OF_MANY;
         let mut applied = apply(&mut state, name, events);
         if full && applied.is_ok() {
-            applied = catch_up(pool, keys, stream, &mut state).await;
+            applied = read_on(connection, keys, name, &mut state).await;
         }
         loaded.push(applied.map(|()| state));
     }
@@ -161,13 +159,20 @@ pub async fn catch_up<A: Aggregate>(
     stream: &StreamId,
     loaded: &mut Loaded<A>,
 ) -> Result<(), LoadError> {
-    let name = stream.to_string();
-    let mut connection = pool.acquire().await?;
+    read_on(&mut *pool.acquire().await?, keys, &stream.to_string(), loaded).await
+}
+
+async fn read_on<A: Aggregate>(
+    connection: &mut PgConnection,
+    keys: &KeyRing,
+    name: &str,
+    loaded: &mut Loaded<A>,
+) -> Result<(), LoadError> {
     loop {
-        let mut events = read_stream(&mut connection, A::TYPE, &name, loaded.sequence, PAGE).await?;
-        keys.open(&mut connection, &mut events).await?;
+        let mut events = read_stream(connection, A::TYPE, name, loaded.sequence, PAGE).await?;
+        keys.open(connection, &mut events).await?;
         let last_page = (events.len() as i64) < PAGE;
-        apply(loaded, &name, events)?;
+        apply(loaded, name, events)?;
         if last_page {
             return Ok(());
         }

@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use sqlx::PgPool;
+use futures::FutureExt;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::outbox::claim::Claimed;
@@ -22,7 +23,7 @@ pub struct Departures(Together<(i64, Uuid), bool>);
 impl Departures {
     /// Starts the writer; it ends with the last handle.
     pub fn start(pool: PgPool) -> Self {
-        Self(Together::start(BATCH_MAX, move |leaving| leave(pool.clone(), leaving)))
+        Self(Together::start(pool, BATCH_MAX, |connection, leaving| leave(connection, leaving).boxed()))
     }
 
     /// Whether the message may leave now: it is durable that it does, and the claim is still ours. A process that
@@ -37,7 +38,7 @@ impl Departures {
     }
 }
 
-async fn leave(pool: PgPool, leaving: Vec<(i64, Uuid)>) -> Result<Vec<bool>, sqlx::Error> {
+async fn leave(connection: &mut PgConnection, leaving: Vec<(i64, Uuid)>) -> Result<Vec<bool>, sqlx::Error> {
     let (ids, tokens): (Vec<i64>, Vec<Uuid>) = leaving.into_iter().unzip();
     let left: HashSet<i64> = sqlx::query_scalar(
         "update outbox o set leaving = true, lease_until = now() + interval '1 second' * $3
@@ -48,7 +49,7 @@ async fn leave(pool: PgPool, leaving: Vec<(i64, Uuid)>) -> Result<Vec<bool>, sql
     .bind(&ids)
     .bind(tokens)
     .bind(ANSWER_SEC)
-    .fetch_all(&pool)
+    .fetch_all(connection)
     .await?
     .into_iter()
     .collect();

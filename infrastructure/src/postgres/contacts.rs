@@ -7,8 +7,9 @@ use application::error::{AppError, AppResult};
 use async_trait::async_trait;
 use domain::shared::channel::{Address, Channel};
 use domain::shared::ids::{ContactId, TenantId};
+use futures::FutureExt;
 use sqlx::postgres::PgArguments;
-use sqlx::{Arguments, PgPool};
+use sqlx::{Arguments, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::postgres::app_error;
@@ -119,8 +120,7 @@ pub struct PgContacts {
 impl PgContacts {
     /// Contacts in this database.
     pub fn new(pool: PgPool) -> Self {
-        let looked = pool.clone();
-        let looks = Together::start(TOGETHER_MAX, move |wanted| look(looked.clone(), wanted));
+        let looks = Together::start(pool.clone(), TOGETHER_MAX, |connection, wanted| look(connection, wanted).boxed());
         Self { pool, looks, cache: TtlCache::new(CACHE_ENTRIES, CACHE_TTL) }
     }
 
@@ -132,10 +132,10 @@ impl PgContacts {
     }
 }
 
-async fn look(pool: PgPool, wanted: Vec<Wanted>) -> Result<Vec<Found>, sqlx::Error> {
+async fn look(connection: &mut PgConnection, wanted: Vec<Wanted>) -> Result<Vec<Found>, sqlx::Error> {
     let mut found: Vec<Found> = wanted.iter().map(|_| Found::default()).collect();
     let rows: Vec<(i32, Option<Uuid>, Option<Uuid>)> =
-        sqlx::query_as_with(RESOLVE, arguments(&wanted)?).fetch_all(&pool).await?;
+        sqlx::query_as_with(RESOLVE, arguments(&wanted)?).fetch_all(connection).await?;
     for (a, contact, settled) in rows {
         if let Some(found) = usize::try_from(a).ok().and_then(|a| found.get_mut(a)) {
             found.contact = contact.map(ContactId);

@@ -2,7 +2,7 @@
 
 use domain::shared::ids::{ContactId, TenantId};
 use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, Row};
 
 /// Contacts whose keys are made by one statement at most.
 pub(super) const MAKE_MAX: usize = 128;
@@ -44,12 +44,12 @@ select f.n is not null or m.wrapped is not null as settled, coalesce(f.wrapped, 
  order by w.n";
 
 /// The keys of these, in their order; none where another look is needed.
-pub(super) async fn make(pool: PgPool, wanted: Vec<New>) -> Result<Vec<Option<Stored>>, sqlx::Error> {
+pub(super) async fn make(connection: &mut PgConnection, wanted: Vec<New>) -> Result<Vec<Option<Stored>>, sqlx::Error> {
     let rows = sqlx::query(MAKE)
         .bind(wanted.iter().map(|it| it.tenant.0).collect::<Vec<_>>())
         .bind(wanted.iter().map(|it| it.contact.0).collect::<Vec<_>>())
         .bind(wanted.into_iter().map(|it| it.wrapped).collect::<Vec<_>>())
-        .fetch_all(&pool)
+        .fetch_all(connection)
         .await?;
     let read = |row: &PgRow| {
         let stored = Stored { wrapped: row.try_get("wrapped")?, erasures: row.try_get("erasures")? };
