@@ -10,6 +10,7 @@ mod package;
 mod place;
 mod programs;
 mod server_user;
+mod write_ahead;
 
 use std::fs::{self, File, TryLockError};
 use std::os::unix::net::UnixStream;

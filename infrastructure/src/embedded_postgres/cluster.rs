@@ -11,6 +11,7 @@ use super::Settings;
 use super::binaries::Binaries;
 use super::place::Place;
 use super::server_user::{ServerUser, tail};
+use super::write_ahead::{self, SEGMENT_MB, SEGMENTS};
 
 /// How long pg_ctl waits for the server, in seconds.
 const START_TIMEOUT_S: &str = "60";
@@ -58,7 +59,7 @@ impl Cluster {
     /// With the end of what initdb or the server printed.
     pub(super) fn ensure_started(&self, settings: &Settings) -> anyhow::Result<()> {
         if self.place.major()?.is_none() {
-            self.create()?;
+            self.create(settings)?;
         }
         if self.is_running() {
             return Ok(());
@@ -87,13 +88,18 @@ impl Cluster {
     }
 
     /// The cluster takes its name when it is complete: one cut short by a kill is made anew.
-    fn create(&self) -> anyhow::Result<()> {
+    fn create(&self, settings: &Settings) -> anyhow::Result<()> {
         let draft = self.place.home.join("data.part");
         let utf8 = self.initdb(&draft, "C.UTF-8");
         utf8.or_else(|_| self.initdb(&draft, "C"))?;
         let path = draft.join("postgresql.conf");
         let shipped = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         fs::write(&path, format!("{shipped}\ninclude = '../flowbot.conf'\n"))?;
+        if !settings.fast
+            && let Err(error) = write_ahead::fill(&draft, &self.user)
+        {
+            tracing::warn!(%error, "The server will make its write-ahead log while others wait for it");
+        }
         fs::rename(&draft, &self.place.data).context("cannot put the new cluster in its place")
     }
 
@@ -113,8 +119,12 @@ impl Cluster {
     fn configure(&self, settings: &Settings) -> anyhow::Result<()> {
         let socket_dir = self.place.socket_dir.display().to_string().replace('\'', "''");
         let durability = if settings.fast { FAST } else { DURABLE };
-        let text =
-            format!("# Written on every start.\n{CONFIGURATION}{durability}unix_socket_directories = '{socket_dir}'\n");
+        // What a new cluster was given stays.
+        let kept = usize::from(SEGMENTS) * SEGMENT_MB;
+        let text = format!(
+            "# Written on every start.\n{CONFIGURATION}{durability}min_wal_size = '{kept}MB'\n\
+             unix_socket_directories = '{socket_dir}'\n"
+        );
         let path = self.place.home.join("flowbot.conf");
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
