@@ -66,18 +66,24 @@ impl Sealer {
         Ok(turn)
     }
 
-    /// Seals everything there is; how many events.
+    /// Seals everything there is, batch after batch until one is not full; how many events.
     ///
     /// # Errors
     /// As [`Sealer::turn`]; what was sealed stays so.
     pub async fn seal_all(&self) -> Result<i64, KeyError> {
+        self.seal_until(&CancellationToken::new()).await
+    }
+
+    async fn seal_until(&self, stop: &CancellationToken) -> Result<i64, KeyError> {
         let mut all = 0;
-        loop {
-            match self.turn().await? {
-                Turn::Sealed(events) => all += events,
-                Turn::Idle | Turn::NotOurs => return Ok(all),
+        while !stop.is_cancelled() {
+            let Turn::Sealed(events) = self.turn().await? else { break };
+            all += events;
+            if events < BATCH_MAX {
+                break;
             }
         }
+        Ok(all)
     }
 
     /// Brings the file with the newest head up to date.
@@ -94,7 +100,7 @@ impl Sealer {
         while !stop.is_cancelled() {
             let pause = match self.round(&stop).await {
                 Ok(sealed) => {
-                    metrics::counter!("sealed_events_total").increment(sealed);
+                    metrics::counter!("sealed_events_total").increment(sealed.unsigned_abs());
                     behind |= sealed > 0;
                     if behind && kept.is_none_or(|kept| kept.elapsed() >= HEAD_EVERY) {
                         kept = (sealed > 0).then(Instant::now);
@@ -121,25 +127,11 @@ impl Sealer {
         }
     }
 
-    async fn round(&self, stop: &CancellationToken) -> Result<u64, KeyError> {
+    async fn round(&self, stop: &CancellationToken) -> Result<i64, KeyError> {
         let fresh = "select exists (select from seals s where s.batch = (select max(batch) from seals)
                                        and s.sealed_at > clock_timestamp() - $1::interval)";
-        if sqlx::query_scalar(fresh).bind(FRESH).fetch_one(&self.pool).await? {
-            return Ok(0);
-        }
-        let mut sealed = 0;
-        while !stop.is_cancelled() {
-            match self.turn().await? {
-                Turn::Sealed(events) => {
-                    sealed += events.unsigned_abs();
-                    if events < BATCH_MAX {
-                        break;
-                    }
-                }
-                Turn::Idle | Turn::NotOurs => break,
-            }
-        }
-        Ok(sealed)
+        let sealed_by_another = sqlx::query_scalar(fresh).bind(FRESH).fetch_one(&self.pool).await?;
+        if sealed_by_another { Ok(0) } else { self.seal_until(stop).await }
     }
 }
 
