@@ -113,7 +113,7 @@ impl TestDatabase {
         let mut admin = PgConnection::connect_with(&server.connect_options("postgres")).await.expect("a connection");
         sqlx::query(&format!("create database {name}")).execute(&mut admin).await.expect("a database");
         let options = server.connect_options(&name);
-        let pool = pool::connect(options.clone(), TESTS, 4).await.expect("a connection");
+        let pool = pool::connect(options.clone(), TESTS, pool::connections_max()).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
         Self { name, options, pool }
     }
