@@ -115,6 +115,7 @@ impl TestDatabase {
         let options = server.connect_options(&name);
         let pool = pool::connect(options.clone(), TESTS, pool::connections_max()).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
+        tokio::spawn(async move { server.watch().await });
         Self { name, options, pool }
     }
 
