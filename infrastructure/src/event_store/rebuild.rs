@@ -30,8 +30,8 @@ use crate::event_store::rebuild::reader::{Pace, Reader};
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
-/// Events of a turn while others write: what they commit waits for the disk behind what it wrote.
-const BATCH_BESIDE: i64 = 120;
+/// Events of a turn that rests after it: what others commit waits for the disk behind what it wrote.
+const BATCH_BESIDE: i64 = 25;
 /// How often an idle worker looks.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
@@ -88,8 +88,8 @@ struct Effort {
 }
 
 impl Effort {
-    /// The rests between turns, in lengths of a turn: none in the end, or whoever writes faster than it reads
-    /// would be waited for for ever.
+    /// The rests between turns, in lengths of a turn: none in the end (and whole turns), or whoever writes faster than it
+    /// reads would be waited for for ever.
     fn rests(&mut self, now: Instant) -> u32 {
         let behind = now.duration_since(*self.behind.get_or_insert(now));
         RESTS.saturating_sub(u32::try_from(behind.as_secs() / PATIENCE.as_secs()).unwrap_or(u32::MAX))
@@ -283,13 +283,12 @@ impl Rebuilder {
         stop: &CancellationToken,
     ) -> Result<Turned, sqlx::Error> {
         let beside = self.pace.others.are_writing().await?;
-        let batch = if beside { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
         let began = Instant::now();
+        let rests = if beside { effort.rests(began) } else { 0 };
+        let batch = if rests > 0 { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
         match projection.turn_of(&self.pool, Which::Numbered(generation), batch).await? {
             Turn::Advanced { events, .. } if events as i64 >= batch => {
-                if beside {
-                    rest(began.elapsed() * effort.rests(began), stop).await;
-                }
+                rest(began.elapsed() * rests, stop).await;
                 Ok(Turned::Full)
             }
             Turn::Advanced { .. } => {
@@ -366,6 +365,6 @@ mod tests {
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
         let (now, mut effort) = (Instant::now(), Effort::default());
         let mut rests = |seconds| effort.rests(now + Duration::from_secs(seconds));
-        assert_eq!([0, 119, 120, 1_199, 1_200, 1 << 40].map(&mut rests), [10, 10, 9, 1, 0, 0]);
+        assert_eq!([0, 119, 120, 599, 600, 1 << 40].map(&mut rests), [5, 5, 4, 1, 0, 0]);
     }
 }

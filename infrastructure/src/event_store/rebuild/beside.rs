@@ -11,10 +11,8 @@ const BUSY_EVENTS: i64 = 20;
 /// How long an answer counts.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a piece's rest is beside others, in lengths of the piece: whoever commits shares the cores with pieces, and
-/// waits for the disk behind what they wrote.
-pub const RESTS: u32 = 10;
-/// The same for what only reads, and leaves next to nothing for the disk.
-pub const RESTS_READING: u32 = 5;
+/// waits for the disk behind what they wrote. Many small pieces hold others up less than few big ones, and get as far.
+pub const RESTS: u32 = 5;
 /// The longest rest: a piece that waited for a lock or a disk says nothing of the next.
 const REST_MAX: Duration = Duration::from_secs(1);
 

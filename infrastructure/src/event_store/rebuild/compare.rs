@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::event_store::generations::{self, Held, Role, Which, table};
 use crate::event_store::projector::{Projection, Turn, UNHURRIED};
-use crate::event_store::rebuild::beside::{Others, RESTS_READING, rest};
+use crate::event_store::rebuild::beside::{Others, RESTS, rest};
 
 /// Keys that are named.
 const SAMPLE: usize = 20;
@@ -102,7 +102,7 @@ impl Pair<'_> {
                 }
             }
             if beside && more {
-                rest(began.elapsed() * RESTS_READING, stop).await;
+                rest(began.elapsed() * RESTS, stop).await;
             }
         }
         Ok(Compared::Found(walk.differences))

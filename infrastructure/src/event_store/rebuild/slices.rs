@@ -16,7 +16,7 @@ use crate::event_store::projector::UNHURRIED;
 /// Events of a page.
 pub const PAGE: i64 = 10_000;
 /// Events of a page while others write: it must not keep a core for long.
-pub const PAGE_BESIDE: i64 = 50;
+pub const PAGE_BESIDE: i64 = 25;
 
 /// A slice of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
