@@ -2,6 +2,7 @@
 //! that was cut together with its seals. It is only ever moved along the chain it is on.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use application::audit::Head;
@@ -12,6 +13,8 @@ use super::seals;
 
 /// Its name.
 pub const FILE_NAME: &str = "audit-head.json";
+/// How long it may be behind: a file that is written for good holds up the disk.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// The head kept in a file: `audit-head.json`, or an export, whose manifest names one.
 ///
@@ -44,12 +47,36 @@ pub fn read_in(data_dir: &Path) -> anyhow::Result<Option<Head>> {
 pub struct HeadFile {
     path: PathBuf,
     known: Option<Head>,
+    /// More was sealed since it was brought up to date, as far as anybody said.
+    behind: bool,
+    /// When that was tried last, after something was sealed.
+    tried: Option<Instant>,
+    /// That it failed has been said.
+    complained: bool,
 }
 
 impl HeadFile {
     /// The one in a data directory.
     pub fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(FILE_NAME), known: None }
+        let path = data_dir.join(FILE_NAME);
+        Self { path, known: None, behind: true, tried: None, complained: false }
+    }
+
+    /// As [`HeadFile::follow`], but seldom while more and more is `sealed`. A failure is logged, once until it works again.
+    pub async fn follow_now_and_then(&mut self, pool: &PgPool, sealed: bool) {
+        self.behind |= sealed;
+        if !self.behind || self.tried.is_some_and(|tried| tried.elapsed() < EVERY) {
+            return;
+        }
+        self.tried = sealed.then(Instant::now);
+        match self.follow(pool).await {
+            Ok(()) => (self.complained, self.behind) = (false, false),
+            Err(_) if self.complained => {}
+            Err(error) => {
+                self.complained = true;
+                tracing::error!("The head of the sealed log was not kept: {error:#}");
+            }
+        }
     }
 
     /// Moves the file to the newest seal, if the log still has the head that is in it.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::Rng;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -22,8 +22,6 @@ use crate::security::secret_box::SecretBox;
 const EVERY_MS: std::ops::Range<u64> = 900..1_000;
 /// A log that somebody sealed this recently has a sealer.
 const FRESH: &str = "500 milliseconds";
-/// How long the file with the newest head may be behind: a file that is written for good holds up the disk.
-const HEAD_EVERY: Duration = Duration::from_secs(10);
 /// How long until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Lets one sealer in, for the length of its transaction.
@@ -96,23 +94,11 @@ impl Sealer {
 
     /// Seals until `stop`: once a second what has come, full batches one after the other.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let (mut complained, mut behind, mut kept) = (false, true, None::<Instant>);
         while !stop.is_cancelled() {
             let pause = match self.round(&stop).await {
                 Ok(sealed) => {
                     metrics::counter!("sealed_events_total").increment(sealed.unsigned_abs());
-                    behind |= sealed > 0;
-                    if behind && kept.is_none_or(|kept| kept.elapsed() >= HEAD_EVERY) {
-                        kept = (sealed > 0).then(Instant::now);
-                        match self.keep_head().await {
-                            Ok(()) => (complained, behind) = (false, false),
-                            Err(_) if complained => {}
-                            Err(error) => {
-                                complained = true;
-                                tracing::error!("The head of the sealed log was not kept: {error:#}");
-                            }
-                        }
-                    }
+                    self.head_file.lock().await.follow_now_and_then(&self.pool, sealed > 0).await;
                     Duration::from_millis(rand::rng().random_range(EVERY_MS))
                 }
                 Err(error) => {
