@@ -11,6 +11,7 @@ mod place;
 mod programs;
 mod server_user;
 mod write_ahead;
+#[cfg(target_os = "linux")]
 mod write_back;
 
 use std::fs::{self, File, TryLockError};
@@ -28,7 +29,6 @@ use tokio::time::{Instant, sleep};
 
 use cluster::Cluster;
 use place::{Place, SOCKET_FILE};
-use write_back::WriteBack;
 
 /// The database made for FlowBot.
 pub const DATABASE: &str = "flowbot";
@@ -118,15 +118,22 @@ impl EmbeddedPostgres {
         format!("postgres:///{DATABASE}?host={host}&port=5432&user=postgres")
     }
 
-    /// Starts the server again whenever it is gone while this share is held: killed for its memory, say. While it runs,
-    /// what its tables grow by is written back each second, lest commits wait for half a minute's worth of it. Never
-    /// ends by itself. The processes of one data directory may all watch; one of them starts it.
+    /// Starts the server again whenever it is gone while this share is held: killed for its memory, say. On Linux, what its
+    /// tables grow by is written back each second, too, lest commits wait for half a minute's worth of it. Never ends by
+    /// itself. The processes of one data directory may all watch; one of them starts the server.
     pub async fn watch(&self) {
-        let mut write_back = (!self.settings.fast).then(WriteBack::default);
+        #[cfg(target_os = "linux")]
+        if !self.settings.fast {
+            tokio::join!(self.start_when_gone(), write_back::each_second(&self.cluster.place.data));
+        }
+        self.start_when_gone().await;
+    }
+
+    /// Never ends.
+    async fn start_when_gone(&self) {
         loop {
             sleep(WATCH_PAUSE).await;
             if self.is_alive() {
-                write_back = self.write_back(write_back).await;
                 continue;
             }
             match self.start_again().await {
@@ -136,13 +143,6 @@ impl EmbeddedPostgres {
                 Err(error) => tracing::error!("The private PostgreSQL server does not start again: {error:#}"),
             }
         }
-    }
-
-    /// Begins to write what grew, if anybody cares; one that fails is not tried again.
-    async fn write_back(&self, wanted: Option<WriteBack>) -> Option<WriteBack> {
-        let (mut it, data) = (wanted?, self.cluster.place.data.clone());
-        let begun = spawn_blocking(move || it.begin(&data).map(|()| it)).await.map_err(std::io::Error::other).flatten();
-        begun.inspect_err(|error| tracing::warn!(%error, "What tables grow by is left to the system to write")).ok()
     }
 
     /// Whether somebody is behind its socket: so it is for as long as the server lives, even when it answers nobody yet.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::event_store::append::is_unavailable;
+use crate::postgres::pool;
 
 /// Questions waiting at most, for each that shares a statement; more wait at the door.
 const QUEUED: usize = 32;
@@ -96,8 +97,7 @@ impl<F> Asker<F> {
             None => self.pool.acquire().await?,
         };
         let answers = (self.ask)(&mut connection, questions).await?;
-        let to_spare = self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections();
-        self.kept = Some(connection).filter(|_| to_spare && !self.pool.is_closed());
+        self.kept = Some(connection).filter(|_| pool::may_keep(&self.pool));
         Ok(answers)
     }
 

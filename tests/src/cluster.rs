@@ -1,6 +1,6 @@
 //! One private PostgreSQL for the whole run; each test gets a database made from a migrated template.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use infrastructure::embedded_postgres::{self, EmbeddedPostgres, Settings};
 use infrastructure::postgres::{migrations, pool};
@@ -19,6 +19,8 @@ struct Cluster {
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static ELSEWHERE: OnceCell<Cluster> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
+/// The server of the benchmarks is being watched.
+static WATCHED: AtomicBool = AtomicBool::new(false);
 
 async fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| async { start("flowbot-test-cluster").await.expect("the tests need a PostgreSQL") }).await
@@ -115,7 +117,10 @@ impl TestDatabase {
         let options = server.connect_options(&name);
         let pool = pool::connect(options.clone(), TESTS, pool::connections_max()).await.expect("a connection");
         migrations::migrate(&pool).await.expect("the schema");
-        tokio::spawn(async move { server.watch().await });
+        // For the server it is one process, however many databases it asks for.
+        if !WATCHED.swap(true, Ordering::Relaxed) {
+            tokio::spawn(async move { server.watch().await });
+        }
         Self { name, options, pool }
     }
 

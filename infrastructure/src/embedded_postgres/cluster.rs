@@ -25,8 +25,8 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 /// The log is put aside when a start finds it this big, in bytes.
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What every cluster of ours is set to; `alter system` still overrules it. What backends write is to go to the disk soon:
-/// Linux would let it lie for half a minute and then write all of it, and whoever commits meanwhile would wait.
+/// What every cluster of ours is set to; `alter system` still overrules it. What backends write is to go to the disk soon,
+/// for the reason in `write_back.rs`.
 const CONFIGURATION: &str = "\
 listen_addresses = ''
 port = 5432

@@ -1,55 +1,101 @@
-//! What tables grow by goes to the disk soon. A server makes new pages as zeros and leaves them to the system; Linux lets
-//! them lie for half a minute and then writes all of them, and whoever commits meanwhile waits 40 to 600 ms.
+//! What tables grow by goes to the disk soon. A server makes new pages as zeros and leaves them to the system, whatever
+//! `backend_flush_after` says; Linux lets them lie for half a minute and then writes all of them, and whoever commits
+//! meanwhile waits 40 to 600 ms.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Advice, fadvise};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-/// The files of a cluster's databases and how long they were when they were looked at last, in bytes; `None` before the
-/// first look.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Writes back what the cluster in `data` grows by, each second; what cannot be is left to the system. Never ends.
+pub(super) async fn each_second(data: &Path) {
+    let (mut tables, mut complained) = (Tables::default(), false);
+    loop {
+        sleep(PAUSE).await;
+        let (mut looked_at, data) = (std::mem::take(&mut tables), data.to_owned());
+        let looked = spawn_blocking(move || {
+            let begun = looked_at.begin(&data);
+            (looked_at, begun)
+        });
+        let begun;
+        (tables, begun) = looked.await.unwrap_or_else(|error| (Tables::default(), Err(io::Error::other(error))));
+        if let Err(error) = &begun
+            && !complained
+        {
+            tracing::warn!(%error, "Some of what tables grow by is left to the system to write");
+        }
+        complained = begun.is_err();
+    }
+}
+
+/// The files of a cluster's tables and indexes and how long they were when they were looked at last, in bytes; `None`
+/// before the first look.
 #[derive(Debug, Default)]
-pub(super) struct WriteBack {
+struct Tables {
     lengths: Option<HashMap<PathBuf, u64>>,
 }
 
-impl WriteBack {
-    /// Begins to write what the files of the cluster in `data` grew by since the last call. That is all it does: whether
-    /// the writing succeeds is for the server's own fsync to see, so this must not be an fsync, which would be told
-    /// instead of it.
+impl Tables {
+    /// Begins to write what they grew by since the last call; the first one begins nothing. Whether the writing succeeds
+    /// is for the server's own fsync to see: an fsync from here would be told instead of it.
     ///
     /// # Errors
-    /// A folder or a file cannot be read. One that is gone is no error.
-    pub(super) fn begin(&mut self, data: &Path) -> io::Result<()> {
+    /// The first of a folder or file that cannot be read; what can be is begun. One that is gone is no error.
+    fn begin(&mut self, data: &Path) -> io::Result<()> {
+        let mut begun = Ok(());
         for (path, part) in self.grown(data)? {
-            let Some(file) = unless_gone(File::open(path))? else { continue };
-            // Linux: what is dirty there is handed to the disk, nobody waits for it.
-            fadvise(&file, part.start, std::num::NonZeroU64::new(part.end - part.start), Advice::DontNeed)?;
+            begun = begun.and(hand_over(&path, &part));
         }
-        Ok(())
+        begun
     }
 
-    /// What each file grew by since the last call, in bytes of it; nothing the first time.
+    /// What each grew by since the last call, in bytes of it; nothing the first time.
     fn grown(&mut self, data: &Path) -> io::Result<Vec<(PathBuf, Range<u64>)>> {
         let (mut lengths, mut grown) = (HashMap::new(), Vec::new());
         for database in fs::read_dir(data.join("base"))? {
-            let Some(files) = unless_gone(fs::read_dir(database?.path()))? else { continue };
+            let database = database?.path();
+            if !starts_with_digit(&database) {
+                continue; // What sorts spill need never reach the disk.
+            }
+            let Some(files) = unless_gone(fs::read_dir(database))? else { continue };
             for file in files {
                 let file = file?;
-                let Some(length) = unless_gone(file.metadata())?.map(|it| it.len()) else { continue };
-                let before = self.lengths.as_ref().map_or(length, |all| all.get(&file.path()).copied().unwrap_or(0));
-                if length > before {
-                    grown.push((file.path(), before..length));
+                let path = file.path();
+                if !starts_with_digit(&path) {
+                    continue; // Temporary tables, as little.
                 }
-                lengths.insert(file.path(), length);
+                let Some(length) = unless_gone(file.metadata())?.map(|it| it.len()) else { continue };
+                let before = self.lengths.as_ref().map_or(length, |all| all.get(&path).copied().unwrap_or(0));
+                if length > before {
+                    grown.push((path.clone(), before..length));
+                }
+                lengths.insert(path, length);
             }
         }
         self.lengths = Some(lengths);
         Ok(grown)
     }
+}
+
+/// Linux hands what is dirty there to the disk and keeps it in memory; what is clean already it forgets. `sync_file_range`
+/// would forget nothing, but there is no safe door to it.
+fn hand_over(path: &Path, part: &Range<u64>) -> io::Result<()> {
+    let Some(file) = unless_gone(File::open(path))? else { return Ok(()) };
+    Ok(fadvise(file, part.start, NonZeroU64::new(part.end - part.start), Advice::DontNeed)?)
+}
+
+/// Databases and what is kept in them have numbers for names.
+fn starts_with_digit(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit))
 }
 
 /// Tables and databases are dropped at any time.
@@ -65,31 +111,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_files_grew_by_is_written_back_and_what_is_dropped_is_passed_over() {
+    fn only_what_tables_grew_by_is_written_back_and_what_is_dropped_is_passed_over() {
         let data = std::env::temp_dir().join(format!("flowbot-test-{}", uuid::Uuid::new_v4().simple()));
         let file = |name: &str| data.join("base").join(name);
         let write = |name: &str, bytes: usize| fs::write(file(name), vec![0; bytes]).unwrap();
-        fs::create_dir_all(file("1")).unwrap();
-        fs::create_dir_all(file("2")).unwrap();
-        let mut looks = WriteBack::default();
-        write("1/there", 8_192);
-        write("2/there", 8_192);
-        assert_eq!(looks.grown(&data).unwrap(), [], "what was there is the server's");
+        for folder in ["1", "2", "pgsql_tmp"] {
+            fs::create_dir_all(file(folder)).unwrap();
+        }
+        let mut tables = Tables::default();
+        write("1/16384", 8_192);
+        write("2/16384", 8_192);
+        assert_eq!(tables.grown(&data).unwrap(), [], "what was there is the server's");
 
-        write("1/there", 16_384);
-        write("1/new", 100);
-        let mut grown = looks.grown(&data).unwrap();
+        write("1/16384", 16_384);
+        write("1/16385_fsm", 100);
+        write("1/t3_16386", 100);
+        write("pgsql_tmp/1", 100);
+        let mut grown = tables.grown(&data).unwrap();
         grown.sort_by_key(|(path, _)| path.clone());
-        assert_eq!(grown, [(file("1/new"), 0..100), (file("1/there"), 8_192..16_384)]);
-        assert_eq!(looks.grown(&data).unwrap(), []);
+        assert_eq!(grown, [(file("1/16384"), 8_192..16_384), (file("1/16385_fsm"), 0..100)]);
+        assert_eq!(tables.grown(&data).unwrap(), []);
 
-        write("1/there", 0); // truncated
+        write("1/16384", 0); // truncated
         fs::remove_dir_all(file("2")).unwrap();
-        assert_eq!(looks.grown(&data).unwrap(), []);
-        write("1/there", 8_192);
-        std::os::unix::fs::symlink(file("gone"), file("1/dangling")).unwrap();
-        looks.begin(&data).unwrap();
-        assert_eq!(looks.grown(&data).unwrap(), []);
+        assert_eq!(tables.grown(&data).unwrap(), []);
+
+        // Gone between the look and the opening; the other one is begun all the same.
+        std::os::unix::fs::symlink(file("gone"), file("1/16387")).unwrap();
+        write("1/16384", 8_192);
+        tables.begin(&data).unwrap();
+        assert_eq!(tables.grown(&data).unwrap(), []);
         fs::remove_dir_all(data).unwrap();
     }
 }

@@ -9,7 +9,7 @@ use application::log::{Document, Position};
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use domain::shared::ids::StreamId;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::event_store::documents::{self, Documents};
 use crate::event_store::generations::{self, Held, Step, Which};
@@ -128,7 +128,12 @@ pub trait Projection: Send + Sync {
     ///
     /// # Errors
     /// The database; nothing of the page remains.
-    async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error>;
+    async fn page(
+        &self,
+        connection: &mut PgConnection,
+        slice: &slices::Slice,
+        limit: i64,
+    ) -> Result<slices::Page, sqlx::Error>;
 
     /// Folds these streams from scratch up to each generation's checkpoint, and puts what comes of it in place of
     /// their documents. For when what the events say has changed: personal data was erased.
@@ -142,22 +147,21 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// The database; nothing of the turn remains.
     async fn turn(&self, pool: &PgPool) -> Result<Turn, sqlx::Error> {
-        self.turn_of(pool, Which::Live, self.batch()).await
+        self.turn_of(&mut *pool.acquire().await?, Which::Live, self.batch()).await
     }
 
     /// One turn of a generation, of up to `batch` events.
     ///
     /// # Errors
     /// The database; nothing of the turn remains.
-    async fn turn_of(&self, pool: &PgPool, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
-        let mut transaction = pool.begin_with(UNHURRIED).await?;
-        let Some(held) = generations::lock(&mut transaction, self.name(), which).await? else {
-            return Ok(Turn::NotOurs);
+    async fn turn_of(&self, connection: &mut PgConnection, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
+        let mut transaction = connection.begin_with(UNHURRIED).await?;
+        let turn = match generations::lock(&mut transaction, self.name(), which).await? {
+            Some(held) => self.advance(&mut transaction, &held, None, batch).await?,
+            None => Turn::NotOurs,
         };
-        let turn = self.advance(&mut transaction, &held, None, batch).await?;
-        if !matches!(turn, Turn::Advanced { events: 0, .. }) {
-            transaction.commit().await?;
-        }
+        // Even when there was nothing: left to itself, it would hold what it has locked until the connection is used again.
+        transaction.commit().await?;
         Ok(turn)
     }
 }
@@ -219,8 +223,13 @@ where
         })
     }
 
-    async fn page(&self, pool: &PgPool, slice: &slices::Slice, limit: i64) -> Result<slices::Page, sqlx::Error> {
-        slices::page::<D>(pool, &self.keys, slice, limit).await
+    async fn page(
+        &self,
+        connection: &mut PgConnection,
+        slice: &slices::Slice,
+        limit: i64,
+    ) -> Result<slices::Page, sqlx::Error> {
+        slices::page::<D>(connection, &self.keys, slice, limit).await
     }
 
     async fn refold(&self, pool: &PgPool, streams: &[StreamId]) -> Result<(), sqlx::Error> {

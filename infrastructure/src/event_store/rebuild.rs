@@ -18,15 +18,16 @@ use std::time::{Duration, Instant};
 use application::projections::Differences;
 use rand::Rng;
 use sqlx::types::Json;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::generations::{Role, Which};
 use crate::event_store::projector::{Projection, Turn};
-use crate::event_store::rebuild::beside::{Others, RESTS, rest};
+use crate::event_store::rebuild::beside::{AT_A_STRETCH, Others, RESTS, rest};
 use crate::event_store::rebuild::compare::Compared;
 use crate::event_store::rebuild::reader::{Pace, Reader};
+use crate::postgres::pool;
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
@@ -178,13 +179,18 @@ impl Rebuilder {
             return self.expire(projection.name(), generation).await;
         }
         if !state.running {
+            effort.behind = None;
             return Ok(Next::After(rand::rng().random_range(IDLE_MS)));
         }
         match state.phase.as_deref() {
             Some("slices") => self.read_slices(projection, generation, stop).await,
             Some("comparing") => self.compare(&**projection, generation, stop).await,
             Some("swapping") => {
-                if let Turned::Full = self.turn(&**projection, generation, effort, stop).await? {
+                // Somebody waits for it.
+                let mut connection = self.pool.acquire().await?;
+                let turned = Self::turn(&mut connection, &**projection, generation, projection.batch()).await?;
+                drop(connection);
+                if let Turned::Full = turned {
                     return Ok(Next::Again);
                 }
                 let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await?;
@@ -274,32 +280,49 @@ impl Rebuilder {
         Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
     }
 
-    /// A turn; when there is more to take in, with a rest beside others.
+    /// A turn of up to `batch` events.
     async fn turn(
+        connection: &mut PgConnection,
+        projection: &dyn Projection,
+        generation: i32,
+        batch: i64,
+    ) -> Result<Turned, sqlx::Error> {
+        Ok(match projection.turn_of(connection, Which::Numbered(generation), batch).await? {
+            Turn::Advanced { events, .. } if events as i64 >= batch => Turned::Full,
+            Turn::Advanced { .. } => Turned::AtHead,
+            Turn::NotOurs => Turned::NotOurs,
+        })
+    }
+
+    /// Turns for a while, as long as there is more to take in; beside others short ones, with rests.
+    async fn turns(
         &self,
         projection: &dyn Projection,
         generation: i32,
         effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Turned, sqlx::Error> {
-        let beside = self.pace.others.are_writing().await?;
-        let began = Instant::now();
-        let rests = if beside { effort.rests(began) } else { 0 };
-        let batch = if rests > 0 { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
-        match projection.turn_of(&self.pool, Which::Numbered(generation), batch).await? {
-            Turn::Advanced { events, .. } if events as i64 >= batch => {
-                rest(began.elapsed() * rests, stop).await;
-                Ok(Turned::Full)
-            }
-            Turn::Advanced { .. } => {
+        let mut connection = self.pool.acquire().await?;
+        let begun = Instant::now();
+        loop {
+            let rests = if self.pace.others.are_writing().await? { effort.rests(Instant::now()) } else { 0 };
+            let batch = if rests > 0 { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
+            let began = Instant::now();
+            let turned = Self::turn(&mut connection, projection, generation, batch).await?;
+            if !matches!(turned, Turned::Full) {
                 effort.behind = None;
-                Ok(Turned::AtHead)
+                return Ok(turned);
             }
-            Turn::NotOurs => Ok(Turned::NotOurs),
+            if rests > 0 {
+                rest(began.elapsed() * rests, stop).await;
+            }
+            if stop.is_cancelled() || begun.elapsed() >= AT_A_STRETCH || !pool::may_keep(&self.pool) {
+                return Ok(Turned::Full);
+            }
         }
     }
 
-    /// An ordinary turn. A build at the head goes on to be compared.
+    /// Takes in what has come. A build at the head goes on to be compared.
     async fn keep_up(
         &self,
         projection: &dyn Projection,
@@ -307,7 +330,7 @@ impl Rebuilder {
         effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
-        match self.turn(projection, generation, effort, stop).await? {
+        match self.turns(projection, generation, effort, stop).await? {
             Turned::Full => Ok(Next::Again),
             Turned::AtHead if build => {
                 sqlx::query(

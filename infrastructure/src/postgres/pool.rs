@@ -22,6 +22,12 @@ pub fn connections_max() -> u32 {
     u32::try_from(CONNECTIONS_MAX.0 * cores + CONNECTIONS_MAX.1).unwrap_or(u32::MAX)
 }
 
+/// Whether somebody may keep a connection while it does not use it: others find one to spare, and the pool goes on.
+pub fn may_keep(pool: &PgPool) -> bool {
+    let to_spare = pool.num_idle() > 0 || pool.size() < pool.options().get_max_connections();
+    to_spare && !pool.is_closed()
+}
+
 /// Connections of this name, `most` of them at most, whose transactions cannot hold up the log's readers for long.
 ///
 /// # Errors

@@ -47,9 +47,9 @@ pub fn read_in(data_dir: &Path) -> anyhow::Result<Option<Head>> {
 pub struct HeadFile {
     path: PathBuf,
     known: Option<Head>,
-    /// More was sealed since it was brought up to date, as far as anybody said.
+    /// More was sealed since it was brought up to date; what another node sealed is not counted.
     behind: bool,
-    /// When that was tried last, after something was sealed.
+    /// When that was tried last; `None` when nothing was sealed then, so that the next seal is kept at once.
     tried: Option<Instant>,
     /// That it failed has been said.
     complained: bool,

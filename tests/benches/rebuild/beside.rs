@@ -1,6 +1,5 @@
 //! A rebuild beside 400 writes a second, with the live projection running and people reading. It works for some seconds
 //! and is stopped for as many, again and again: over minutes the machine's pace changes by more than what is looked for.
-//! What it leaves to the system to be written back falls into its own spells again, for that is done 30 s later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +22,7 @@ use uuid::Uuid;
 use crate::NAME;
 
 /// Events to be rebuilt, beside those that are written meanwhile.
-const EVENTS: usize = 60_000;
+const EVENTS: usize = 30_000;
 /// Writes a second.
 const RATE: f64 = 400.0;
 /// How long it works, and how long it does not.

@@ -62,12 +62,12 @@ impl Projection for Noted {
     ) -> Result<Step, sqlx::Error> {
         self.inner.take_in(connection, held, stretch).await
     }
-    async fn turn_of(&self, pool: &PgPool, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
+    async fn turn_of(&self, connection: &mut PgConnection, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
         self.turns.lock().expect("turns").push(batch);
-        self.inner.turn_of(pool, which, batch).await
+        self.inner.turn_of(connection, which, batch).await
     }
-    async fn page(&self, pool: &PgPool, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
-        let page = self.inner.page(pool, slice, limit).await?;
+    async fn page(&self, connection: &mut PgConnection, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
+        let page = self.inner.page(connection, slice, limit).await?;
         let events = if let Page::Done(events) = page { events } else { 0 };
         self.pages.lock().expect("pages").push(NotedPage { limit, events });
         Ok(page)

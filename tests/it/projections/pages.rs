@@ -46,10 +46,11 @@ async fn pages_of_any_size_give_the_same() {
         assert!(wanted.len() >= 24, "{}", wanted.len());
         for (generation, limit) in (2..).zip([1, 3, 19, 20, 21, 40, 57, 1_000]) {
             admin.rebuild(name, false).await.expect("a rebuild");
+            let mut connection = pool.acquire().await.expect("a connection");
             for slice in 0..8 {
                 let slice = Slice { name: name.to_owned(), generation, slice };
                 let mut events = 0;
-                while let Page::Done(more) = projection.page(pool, &slice, limit).await.expect("a page") {
+                while let Page::Done(more) = projection.page(&mut connection, &slice, limit).await.expect("a page") {
                     events += more;
                 }
                 assert_eq!(events % past::EVENTS as i64, 0, "whole streams in pages of {limit}");

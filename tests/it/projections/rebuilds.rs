@@ -119,8 +119,9 @@ async fn tests_fold(
     ] {
         sqlx::query(&statement).execute(pool).await.expect("a scratch generation");
     }
+    let mut connection = pool.acquire().await.expect("a connection");
     while matches!(
-        projection.turn_of(pool, Which::Numbered(900), 1_000).await.expect("a turn"),
+        projection.turn_of(&mut connection, Which::Numbered(900), 1_000).await.expect("a turn"),
         Turn::Advanced { events: 1.., .. }
     ) {}
     let select = format!("select tenant_id, key, body from {table}_g900 order by tenant_id, key");

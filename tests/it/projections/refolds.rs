@@ -95,7 +95,8 @@ async fn every_generation_is_folded_up_to_where_it_stands() {
     let later: Option<String> =
         sqlx::query_scalar(later).bind(streams[0].id.to_string()).fetch_one(pool).await.expect("a document");
     assert_eq!(later, None, "the former generation is not there yet");
-    let former = leads(pool)[0].turn_of(pool, Which::Numbered(1), 1_000).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    let former = leads(pool)[0].turn_of(&mut connection, Which::Numbered(1), 1_000).await;
     former.expect("a turn");
     let bodies = "select (select jsonb_agg(body order by key) from lead_view) = (select jsonb_agg(body order by key) from lead_view_g1)";
     let same: bool = sqlx::query_scalar(bodies).fetch_one(pool).await.expect("a comparison");
@@ -121,8 +122,12 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
     PgProjections::new(pool.clone(), leads(pool)).rebuild(NAME, false).await.expect("a rebuild");
     let slice = |slice| Slice { name: NAME.to_owned(), generation: 2, slice };
     // Half of the slices are in when a contact in each half is erased.
+    let mut connection = pool.acquire().await.expect("a connection");
     for n in 0..4 {
-        assert!(matches!(leads(pool)[0].page(pool, &slice(n), 10_000).await.expect("a page"), Page::Done(1..)));
+        assert!(matches!(
+            leads(pool)[0].page(&mut connection, &slice(n), 10_000).await.expect("a page"),
+            Page::Done(1..)
+        ));
     }
     let inside: Vec<String> = sqlx::query_scalar("select key from lead_view_g2").fetch_all(pool).await.expect("keys");
     assert!(inside.len() > 20 && inside.len() < 180, "{}", inside.len());
@@ -137,7 +142,8 @@ async fn a_build_that_is_read_meanwhile_holds_nothing_from_before() {
         .map(|n| {
             let (pool, slice) = (pool.clone(), slice(n));
             tokio::spawn(async move {
-                slices::page::<LeadView>(&pool, &tests::keys(&pool), &slice, 10_000).await.expect("a page")
+                let mut connection = pool.acquire().await.expect("a connection");
+                slices::page::<LeadView>(&mut connection, &tests::keys(&pool), &slice, 10_000).await.expect("a page")
             })
         })
         .collect();

@@ -13,6 +13,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a piece's rest is beside others, in lengths of the piece: whoever commits shares the cores with pieces, and
 /// waits for the disk behind what they wrote. Many small pieces hold others up less than few big ones, and get as far.
 pub const RESTS: u32 = 5;
+/// How long a connection that knows the statements is kept for pieces and their rests, if others need not wait for it.
+pub const AT_A_STRETCH: Duration = Duration::from_secs(1);
 /// The longest rest: a piece that waited for a lock or a disk says nothing of the next.
 const REST_MAX: Duration = Duration::from_secs(1);
 

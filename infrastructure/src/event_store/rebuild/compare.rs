@@ -93,16 +93,19 @@ impl Pair<'_> {
             }
             let (beside, began) = (others.are_writing().await?, Instant::now());
             match self.look(&mut walk, beside).await? {
-                Looked::Compared(any) => more = any,
+                Looked::Compared(any) => {
+                    more = any;
+                    if beside && more {
+                        rest(began.elapsed() * RESTS, stop).await;
+                    }
+                }
+                // Resting, it would never reach who writes much.
                 Looked::Nearer => {}
                 Looked::Stopped => return Ok(Compared::Later),
                 Looked::Halted(error) => {
                     walk.differences.skipped = Some(format!("the live generation is halted: {error}"));
                     more = false;
                 }
-            }
-            if beside && more {
-                rest(began.elapsed() * RESTS, stop).await;
             }
         }
         Ok(Compared::Found(walk.differences))

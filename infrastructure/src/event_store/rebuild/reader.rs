@@ -8,8 +8,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::projector::Projection;
-use crate::event_store::rebuild::beside::{Others, RESTS, rest};
+use crate::event_store::rebuild::beside::{AT_A_STRETCH, Others, RESTS, rest};
 use crate::event_store::rebuild::slices::{PAGE, PAGE_BESIDE, Page, Slice};
+use crate::postgres::pool;
 
 /// What the readers of a process share.
 pub struct Pace {
@@ -49,11 +50,8 @@ impl Reader {
         for slice in slices {
             let slice = Slice { name: self.projection.name().to_owned(), generation: self.generation, slice };
             while !stop.is_cancelled() {
-                match self.page(&slice, &stop).await? {
-                    Page::Done(events) => {
-                        metrics::counter!("projection_rebuild_events_total", "projection" => self.projection.name())
-                            .increment(events.unsigned_abs());
-                    }
+                match self.pages(&slice, &stop).await? {
+                    Page::Done(_) => {}
                     Page::NotOurs => break,
                     Page::Halted => return Ok(()),
                 }
@@ -62,17 +60,26 @@ impl Reader {
         Ok(())
     }
 
-    async fn page(&self, slice: &Slice, stop: &CancellationToken) -> Result<Page, sqlx::Error> {
-        if !self.pace.others.are_writing().await? {
-            let _permit = self.pace.permits.acquire().await.ok();
-            return self.projection.page(&self.pool, slice, PAGE).await;
+    /// Pages for a while; beside others small ones, with rests. The last of them.
+    async fn pages(&self, slice: &Slice, stop: &CancellationToken) -> Result<Page, sqlx::Error> {
+        let beside = self.pace.others.are_writing().await?;
+        let (may, limit) = if beside { (&self.pace.alone, PAGE_BESIDE) } else { (&self.pace.permits, PAGE) };
+        let _permit = may.acquire().await.ok();
+        let mut connection = self.pool.acquire().await?;
+        let begun = Instant::now();
+        loop {
+            let began = Instant::now();
+            let page = self.projection.page(&mut connection, slice, limit).await?;
+            let Page::Done(events) = page else { return Ok(page) };
+            metrics::counter!("projection_rebuild_events_total", "projection" => self.projection.name())
+                .increment(events.unsigned_abs());
+            if beside {
+                rest(began.elapsed() * RESTS, stop).await;
+            }
+            let goes_on = begun.elapsed() < AT_A_STRETCH && pool::may_keep(&self.pool);
+            if !beside || !goes_on || stop.is_cancelled() {
+                return Ok(page);
+            }
         }
-        let _permit = self.pace.alone.acquire().await.ok();
-        let began = Instant::now();
-        let page = self.projection.page(&self.pool, slice, PAGE_BESIDE).await?;
-        if matches!(page, Page::Done(_)) {
-            rest(began.elapsed() * RESTS, stop).await;
-        }
-        Ok(page)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use application::log::{Document, Position};
 use cqrs_es::Aggregate;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, Row};
 
 use crate::event_store::documents::{self, Columns, Documents};
 use crate::event_store::generations::{Role, SMOOTHED, position, table};
@@ -64,10 +64,18 @@ struct Folded<D> {
 ///
 /// # Errors
 /// The database; nothing of the page remains.
-pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, limit: i64) -> Result<Page, sqlx::Error> {
+pub async fn page<D: Document>(
+    connection: &mut PgConnection,
+    keys: &KeyRing,
+    slice: &Slice,
+    limit: i64,
+) -> Result<Page, sqlx::Error> {
     // A page and its cursor are lost together or not at all: nobody need wait for the disk, writers least of all.
-    let mut transaction = pool.begin_with(UNHURRIED).await?;
-    let Some(place) = claim(&mut transaction, slice).await? else { return Ok(Page::NotOurs) };
+    let mut transaction = connection.begin_with(UNHURRIED).await?;
+    let Some(place) = claim(&mut transaction, slice).await? else {
+        transaction.rollback().await?;
+        return Ok(Page::NotOurs);
+    };
     let folded = match fold::<D>(&mut transaction, keys, &place, limit).await? {
         Ok(folded) => folded,
         Err(error) => {
@@ -79,6 +87,7 @@ pub async fn page<D: Document>(pool: &PgPool, keys: &KeyRing, slice: &Slice, lim
     };
     let events = folded.events;
     if !store(&mut transaction, slice, &place, folded).await? {
+        transaction.rollback().await?;
         return Ok(Page::NotOurs);
     }
     transaction.commit().await?;
