@@ -1,5 +1,6 @@
 //! A rebuild beside 400 writes a second, with the live projection running and people reading. It works for some seconds
-//! and is stopped for as many, again and again: over minutes the machine's pace changes by more than what is looked for.
+//! and is stopped for some, again and again: over minutes the machine's pace changes by more than what is looked for. Only
+//! its comparison, which begins anew when it is stopped, is one stretch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,10 +26,12 @@ use crate::NAME;
 const EVENTS: usize = 30_000;
 /// Writes a second.
 const RATE: f64 = 400.0;
-/// How long it works, and how long it does not.
+/// How long it works.
 const SPELL: Duration = Duration::from_secs(5);
-/// How long it goes on like that; the rest of it is one stretch, or the whole would take too long.
-const IN_SPELLS: Duration = Duration::from_secs(150);
+/// How long it does not. Shorter, for what is written meanwhile has to be taken in, too.
+const PAUSE: Duration = Duration::from_millis(2_500);
+/// How long nothing is rebuilt in the end: what the comparison is held against.
+const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// What clients saw.
 #[derive(Default)]
@@ -55,14 +58,12 @@ fn appends(all: &[(Instant, Duration)], spells: &[&Spell]) -> [Duration; 3] {
     [at(0.5), at(0.99), took.last().copied().unwrap_or_default()]
 }
 
-/// What goes on while no rebuild works.
+/// What goes on while no rebuild works, and when it is over.
 const IDLE: &str = "idle";
-/// Before what comes after the spells.
-const REST: &str = "then ";
-/// How long nothing is rebuilt in the end: what one stretch is measured by, for a log that was written to for minutes has
-/// other pages to be written back than one of the first spells.
-const AFTERWARDS: Duration = Duration::from_secs(60);
-
+const IDLE_AFTERWARDS: &str = "idle afterwards";
+/// Its phases: those that can be stopped, and those that are not.
+const IN_SPELLS: [&str; 2] = ["slices", "catching_up"];
+const AT_A_STRETCH: [&str; 2] = ["comparing", "swapping"];
 /// One rebuild of a log of its own, and not of the million events the rates are of: it takes little more of the time
 /// than it is given. Prints what clients saw.
 pub async fn run() {
@@ -97,66 +98,58 @@ pub async fn run() {
     }
 }
 
-/// A rebuild that works for a spell and rests for one, and then goes on to its end.
+/// A rebuild that works for a spell and is stopped for one, as long as that costs it nothing.
 async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
     let admin = PgProjections::new(pool.clone(), super::projections(pool));
     admin.rebuild(NAME, false).await.expect("a rebuild");
-    let (mut spells, began) = (Vec::new(), Instant::now());
+    let mut spells = Vec::new();
     loop {
-        let in_spells = began.elapsed() < IN_SPELLS;
-        if in_spells {
-            let from = Instant::now();
-            tokio::time::sleep(SPELL).await;
-            spells.push(Spell { what: IDLE.to_owned(), from, until: Instant::now() });
-        }
+        spells.push(idle(IDLE, PAUSE).await);
         let stop = CancellationToken::new();
         let worker = tokio::spawn(Rebuilder::new(pool.clone(), super::projections(pool)).run(stop.clone()));
         let begun = Instant::now();
-        let mut over = false;
-        while !over && (begun.elapsed() < SPELL || !in_spells) {
+        let (mut over, mut phase) = (false, String::new());
+        while !over && (begun.elapsed() < SPELL || AT_A_STRETCH.contains(&&*phase)) {
             let from = Instant::now();
             let row = admin.one(NAME).await.expect("a row");
             over = row.status != "rebuilding";
             assert!(!over || row.progress.is_none(), "it stopped: {row:?}");
             tokio::time::sleep(super::LOOK_EVERY).await;
-            let phase = row.progress.map_or_else(String::new, |progress| progress.phase);
-            let what = if in_spells { phase } else { format!("{REST}{phase}") };
-            spells.push(Spell { what, from, until: Instant::now() });
+            phase = row.progress.map_or(phase, |progress| progress.phase);
+            spells.push(Spell { what: phase.clone(), from, until: Instant::now() });
         }
         stop.cancel();
         worker.await.expect("a worker");
         if over {
-            let from = Instant::now();
-            tokio::time::sleep(AFTERWARDS).await;
-            spells.push(Spell { what: format!("{REST}{IDLE}"), from, until: Instant::now() });
+            spells.push(idle(IDLE_AFTERWARDS, AFTERWARDS).await);
             return spells;
         }
     }
 }
 
-/// What was seen, idle and beside each phase, in spells and in one stretch.
+async fn idle(what: &str, long: Duration) -> Spell {
+    let from = Instant::now();
+    tokio::time::sleep(long).await;
+    Spell { what: what.to_owned(), from, until: Instant::now() }
+}
+
+/// What was seen, beside each phase and while nothing was rebuilt.
 fn print(all: &[(Instant, Duration)], spells: &[Spell]) {
-    let of = |what: &dyn Fn(&str) -> bool| spells.iter().filter(|it| what(&it.what)).collect::<Vec<_>>();
-    let line = |name: &str, spells: Vec<&Spell>| {
+    let line = |name: &str, what: &[&str]| {
+        let spells: Vec<&Spell> = spells.iter().filter(|spell| what.contains(&&*spell.what)).collect();
         let [median, p99, longest] = appends(all, &spells);
         let took: Duration = spells.iter().map(|it| it.until.duration_since(it.from)).sum();
         println!("| {name} | {median:.2?} | {p99:.2?} | {longest:.2?} | {took:.1?} |");
         p99.as_secs_f64()
     };
-    for before in ["", REST] {
-        let name = |what: &str| format!("{before}{what}");
-        let in_part = |what: &str| what.starts_with(REST) != before.is_empty();
-        let idle = line(&name(IDLE), of(&|what| what == name(IDLE)));
-        let beside = line(&name("a rebuild"), of(&|what| in_part(what) && what != name(IDLE)));
-        for phase in ["slices", "catching_up", "comparing", "swapping"].map(name) {
-            let spells = of(&|what| what == phase);
-            if !spells.is_empty() {
-                line(&format!("… {phase}"), spells);
-            }
-        }
-        let how = if before.is_empty() { "in spells" } else { "in one stretch" };
-        println!("append p99 beside a rebuild : idle, {how}: {:.2}", beside / idle);
+    // It swaps between two looks, more often than not.
+    let seen = |phase: &&&str| spells.iter().any(|spell| spell.what == **phase);
+    for phase in IN_SPELLS.iter().chain(&AT_A_STRETCH).filter(seen) {
+        line(&format!("… {phase}"), &[phase]);
     }
+    let in_spells = line("in spells", &IN_SPELLS) / line(IDLE, &[IDLE]);
+    let at_a_stretch = line("in one stretch", &AT_A_STRETCH) / line(IDLE_AFTERWARDS, &[IDLE_AFTERWARDS]);
+    println!("append p99 beside a rebuild : idle: {in_spells:.2} in spells, {at_a_stretch:.2} in one stretch");
 }
 
 /// Appends at a fixed rate, whether the last one is answered or not.
