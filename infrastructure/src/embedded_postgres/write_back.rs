@@ -49,7 +49,8 @@ impl Tables {
     /// is for the server's own fsync to see: an fsync from here would be told instead of it.
     ///
     /// # Errors
-    /// The first of a folder or file that cannot be read; what can be is begun. One that is gone is no error.
+    /// A folder that cannot be read, and nothing is begun; or the first file that cannot, and the others are. What is gone
+    /// is no error.
     fn begin(&mut self, data: &Path) -> io::Result<()> {
         let mut begun = Ok(());
         for (path, part) in self.grown(data)? {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use application::projections::Differences;
 use rand::Rng;
 use sqlx::types::Json;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgPool, Row};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -69,7 +69,7 @@ enum Next {
     Over,
 }
 
-/// What a turn of a generation that is not live came to.
+/// What turns of a generation that is not live came to.
 enum Turned {
     /// There may be more.
     Full,
@@ -186,11 +186,7 @@ impl Rebuilder {
             Some("slices") => self.read_slices(projection, generation, stop).await,
             Some("comparing") => self.compare(&**projection, generation, stop).await,
             Some("swapping") => {
-                // Somebody waits for it.
-                let mut connection = self.pool.acquire().await?;
-                let turned = Self::turn(&mut connection, &**projection, generation, projection.batch()).await?;
-                drop(connection);
-                if let Turned::Full = turned {
+                if let Turned::Full = self.turns(&**projection, generation, effort, stop).await? {
                     return Ok(Next::Again);
                 }
                 let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await?;
@@ -280,20 +276,6 @@ impl Rebuilder {
         Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
     }
 
-    /// A turn of up to `batch` events.
-    async fn turn(
-        connection: &mut PgConnection,
-        projection: &dyn Projection,
-        generation: i32,
-        batch: i64,
-    ) -> Result<Turned, sqlx::Error> {
-        Ok(match projection.turn_of(connection, Which::Numbered(generation), batch).await? {
-            Turn::Advanced { events, .. } if events as i64 >= batch => Turned::Full,
-            Turn::Advanced { .. } => Turned::AtHead,
-            Turn::NotOurs => Turned::NotOurs,
-        })
-    }
-
     /// Turns for a while, as long as there is more to take in; beside others short ones, with rests.
     async fn turns(
         &self,
@@ -308,10 +290,13 @@ impl Rebuilder {
             let rests = if self.pace.others.are_writing().await? { effort.rests(Instant::now()) } else { 0 };
             let batch = if rests > 0 { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
             let began = Instant::now();
-            let turned = Self::turn(&mut connection, projection, generation, batch).await?;
-            if !matches!(turned, Turned::Full) {
-                effort.behind = None;
-                return Ok(turned);
+            match projection.turn_of(&mut connection, Which::Numbered(generation), batch).await? {
+                Turn::Advanced { events, .. } if events as i64 >= batch => {}
+                Turn::Advanced { .. } => {
+                    effort.behind = None;
+                    return Ok(Turned::AtHead);
+                }
+                Turn::NotOurs => return Ok(Turned::NotOurs),
             }
             if rests > 0 {
                 rest(began.elapsed() * rests, stop).await;

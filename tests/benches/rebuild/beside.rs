@@ -27,9 +27,14 @@ const EVENTS: usize = 30_000;
 /// Writes a second.
 const RATE: f64 = 400.0;
 /// How long it works.
-const SPELL: Duration = Duration::from_secs(5);
+const SPELL: Duration = Duration::from_secs(7);
 /// How long it does not. Shorter, for what is written meanwhile has to be taken in, too.
 const PAUSE: Duration = Duration::from_millis(2_500);
+/// How long what it left to be written is waited for before that.
+const SETTLING: Duration = Duration::from_secs(1);
+/// From then on it is not stopped any more: each time it begins with whole rests, and a slow machine would never reach
+/// the writers.
+const IN_SPELLS_MAX: Duration = Duration::from_secs(420);
 /// How long nothing is rebuilt in the end: what the comparison is held against.
 const AFTERWARDS: Duration = Duration::from_secs(60);
 
@@ -102,14 +107,16 @@ pub async fn run() {
 async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
     let admin = PgProjections::new(pool.clone(), super::projections(pool));
     admin.rebuild(NAME, false).await.expect("a rebuild");
-    let mut spells = Vec::new();
+    let (mut spells, began) = (Vec::new(), Instant::now());
     loop {
+        tokio::time::sleep(SETTLING).await;
         spells.push(idle(IDLE, PAUSE).await);
         let stop = CancellationToken::new();
         let worker = tokio::spawn(Rebuilder::new(pool.clone(), super::projections(pool)).run(stop.clone()));
         let begun = Instant::now();
         let (mut over, mut phase) = (false, String::new());
-        while !over && (begun.elapsed() < SPELL || AT_A_STRETCH.contains(&&*phase)) {
+        let to_its_end = began.elapsed() > IN_SPELLS_MAX;
+        while !over && (begun.elapsed() < SPELL || to_its_end || AT_A_STRETCH.contains(&&*phase)) {
             let from = Instant::now();
             let row = admin.one(NAME).await.expect("a row");
             over = row.status != "rebuilding";
@@ -121,6 +128,7 @@ async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
         stop.cancel();
         worker.await.expect("a worker");
         if over {
+            tokio::time::sleep(SETTLING).await;
             spells.push(idle(IDLE_AFTERWARDS, AFTERWARDS).await);
             return spells;
         }

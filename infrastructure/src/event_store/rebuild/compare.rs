@@ -99,8 +99,7 @@ impl Pair<'_> {
                         rest(began.elapsed() * RESTS, stop).await;
                     }
                 }
-                // Resting, it would never reach who writes much.
-                Looked::Nearer => {}
+                Looked::Nearer => self.catch_up(stop).await?,
                 Looked::Stopped => return Ok(Compared::Later),
                 Looked::Halted(error) => {
                     walk.differences.skipped = Some(format!("the live generation is halted: {error}"));
@@ -109,6 +108,15 @@ impl Pair<'_> {
             }
         }
         Ok(Compared::Found(walk.differences))
+    }
+
+    /// Brings the build on by itself, so that the live one is free, and without a rest: resting, it would never reach who
+    /// writes much.
+    async fn catch_up(&mut self, stop: &CancellationToken) -> Result<(), sqlx::Error> {
+        let (which, batch) = (Which::Numbered(self.generation), self.projection.batch());
+        let full = |turn| matches!(turn, Turn::Advanced { events, .. } if events as i64 >= batch);
+        while full(self.projection.turn_of(&mut self.connection, which, batch).await?) && !stop.is_cancelled() {}
+        Ok(())
     }
 
     /// Goes on comparing while both are held at one cursor.
