@@ -27,7 +27,7 @@ use uuid::Uuid;
 /// The read model.
 const NAME: &str = "conversation_view";
 /// How often progress is looked at: as often as `flowbot rebuild` does.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 fn main() {
     let events = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(1_000_000);

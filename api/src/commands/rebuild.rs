@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::commands::projections::line;
 use crate::compose::workers;
 
-/// How often progress is looked at.
-const EVERY: Duration = Duration::from_millis(100);
+/// How often progress is looked at: a look costs the database about as much as a piece of the rebuild.
+const EVERY: Duration = Duration::from_millis(250);
 /// Looks between two lines, where there is no terminal.
-const LOOKS_A_LINE: u32 = 20;
+const LOOKS_A_LINE: u32 = 8;
 
 /// Rebuilds one projection, or all. One that is being rebuilt is helped with; one that stopped is begun anew.
 ///

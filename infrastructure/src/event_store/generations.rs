@@ -81,12 +81,16 @@ pub fn position(row: &PgRow) -> Result<Position, sqlx::Error> {
     })
 }
 
-const CHECKPOINTS: &str =
-    "select name, generation, role, log_epoch, transaction_id::text as transaction_text, position from projections";
+/// The columns of [`held`].
+pub const CHECKPOINT: &str = "name, generation, role, log_epoch, transaction_id::text as transaction_text, position";
 /// Of a checkpoint whose projection may take a turn: it runs, and is past its slices.
 const MAY_TURN: &str = "status = 'running' and phase is distinct from 'slices'";
 
-fn held(row: &PgRow) -> Result<Held, sqlx::Error> {
+/// The checkpoint of a row with the columns of [`CHECKPOINT`].
+///
+/// # Errors
+/// The row has no such columns.
+pub fn held(row: &PgRow) -> Result<Held, sqlx::Error> {
     Ok(Held {
         name: row.try_get("name")?,
         generation: row.try_get("generation")?,
@@ -116,8 +120,9 @@ async fn take(connection: &mut PgConnection, name: &str, which: Which, how: &str
         Which::Live => None,
         Which::Numbered(generation) => Some(generation),
     };
-    let statement =
-        format!("{CHECKPOINTS} where name = $1 and (generation = $2 or ($2 is null and role = 'live')) {how}");
+    let statement = format!(
+        "select {CHECKPOINT} from projections where name = $1 and (generation = $2 or ($2 is null and role = 'live')) {how}"
+    );
     let row = sqlx::query(&statement).bind(name).bind(generation).fetch_optional(connection).await?;
     row.as_ref().map(held).transpose()
 }
@@ -128,7 +133,9 @@ async fn take(connection: &mut PgConnection, name: &str, which: Which, how: &str
 /// The database.
 pub async fn lock_live(connection: &mut PgConnection, names: &[&str]) -> Result<Vec<Held>, sqlx::Error> {
     let these = "name = any($1) and role = 'live'";
-    let statement = format!("{CHECKPOINTS} where {these} and {MAY_TURN} order by name for update skip locked");
+    let statement = format!(
+        "select {CHECKPOINT} from projections where {these} and {MAY_TURN} order by name for update skip locked"
+    );
     sqlx::query(&statement).bind(names).fetch_all(connection).await?.iter().map(held).collect()
 }
 

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::event_store::append::is_unavailable;
 use crate::event_store::generations::{self, Held};
 use crate::event_store::keys::KeyRing;
-use crate::event_store::projector::{BATCH_MAX, Projection, Stretch, Turn, UNHURRIED};
+use crate::event_store::projector::{BATCH_MAX, Projection, Stretch, TURN, Turn};
 
 /// The live generations of projections.
 pub struct LiveProjections {
@@ -41,7 +41,7 @@ impl LiveProjections {
 
     async fn together(&self) -> Result<Taken, sqlx::Error> {
         let names: Vec<&str> = self.projections.iter().map(|projection| projection.name()).collect();
-        let mut transaction = self.pool.begin_with(UNHURRIED).await?;
+        let mut transaction = self.pool.begin_with(TURN).await?;
         let mut left = generations::lock_live(&mut transaction, &names).await?;
         let (mut taken, mut steps) = (Taken::new(), Vec::new());
         while let Some(place) = left.first().map(|held| held.position) {

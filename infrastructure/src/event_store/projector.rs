@@ -23,6 +23,9 @@ pub const BATCH_MAX: i64 = 1_500;
 /// Nobody waits for a turn's commit to reach the disk: a crash loses documents and checkpoint together, and the log
 /// has them still.
 pub(super) const UNHURRIED: &str = "begin; set local synchronous_commit = off";
+/// Nor is a turn's statement planned anew each time: what it reads it finds by a key, or in the order of an index.
+pub(super) const TURN: &str =
+    "begin; set local synchronous_commit = off; set local plan_cache_mode = force_generic_plan";
 
 /// What one turn of a projection came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +158,7 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// The database; nothing of the turn remains.
     async fn turn_of(&self, connection: &mut PgConnection, which: Which, batch: i64) -> Result<Turn, sqlx::Error> {
-        let mut transaction = connection.begin_with(UNHURRIED).await?;
+        let mut transaction = connection.begin_with(TURN).await?;
         let turn = match generations::lock(&mut transaction, self.name(), which).await? {
             Some(held) => self.advance(&mut transaction, &held, None, batch).await?,
             None => Turn::NotOurs,

@@ -10,6 +10,7 @@ pub mod reader;
 pub mod refold;
 pub mod slices;
 pub mod swap;
+pub mod walk;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,15 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_store::generations::{Role, Which};
 use crate::event_store::projector::{Projection, Turn};
-use crate::event_store::rebuild::beside::{AT_A_STRETCH, Others, RESTS, rest};
-use crate::event_store::rebuild::compare::Compared;
+use crate::event_store::rebuild::beside::{Others, RESTS, Spell};
+use crate::event_store::rebuild::compare::Looked;
 use crate::event_store::rebuild::reader::{Pace, Reader};
-use crate::postgres::pool;
 
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
-/// Events of a turn that rests after it: what others commit waits for the disk behind what it wrote.
-const BATCH_BESIDE: i64 = 25;
+/// Events of a turn that rests after it.
+const BATCH_BESIDE: i64 = 10;
 /// How often an idle worker looks.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
@@ -184,7 +184,7 @@ impl Rebuilder {
         }
         match state.phase.as_deref() {
             Some("slices") => self.read_slices(projection, generation, stop).await,
-            Some("comparing") => self.compare(&**projection, generation, stop).await,
+            Some("comparing") => self.compare(&**projection, generation, effort, stop).await,
             Some("swapping") => {
                 if let Turned::Full = self.turns(&**projection, generation, effort, stop).await? {
                     return Ok(Next::Again);
@@ -284,13 +284,12 @@ impl Rebuilder {
         effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Turned, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        let begun = Instant::now();
+        let mut spell = Spell::begin(&self.pool, stop).await?;
         loop {
             let rests = if self.pace.others.are_writing().await? { effort.rests(Instant::now()) } else { 0 };
             let batch = if rests > 0 { projection.batch().min(BATCH_BESIDE) } else { projection.batch() };
             let began = Instant::now();
-            match projection.turn_of(&mut connection, Which::Numbered(generation), batch).await? {
+            match projection.turn_of(&mut spell.connection, Which::Numbered(generation), batch).await? {
                 Turn::Advanced { events, .. } if events as i64 >= batch => {}
                 Turn::Advanced { .. } => {
                     effort.behind = None;
@@ -298,10 +297,7 @@ impl Rebuilder {
                 }
                 Turn::NotOurs => return Ok(Turned::NotOurs),
             }
-            if rests > 0 {
-                rest(began.elapsed() * rests, stop).await;
-            }
-            if stop.is_cancelled() || begun.elapsed() >= AT_A_STRETCH || !pool::may_keep(&self.pool) {
+            if !spell.rest(began, rests).await {
                 return Ok(Turned::Full);
             }
         }
@@ -318,14 +314,7 @@ impl Rebuilder {
         match self.turns(projection, generation, effort, stop).await? {
             Turned::Full => Ok(Next::Again),
             Turned::AtHead if build => {
-                sqlx::query(
-                    "update projections set phase = 'comparing'
-                      where name = $1 and generation = $2 and phase = 'catching_up' and status = 'running'",
-                )
-                .bind(projection.name())
-                .bind(generation)
-                .execute(&self.pool)
-                .await?;
+                compare::begin(&self.pool, projection.name(), generation).await?;
                 Ok(Next::Again)
             }
             Turned::NotOurs if build => Ok(Next::After(BUSY_MS)),
@@ -333,30 +322,54 @@ impl Rebuilder {
         }
     }
 
+    /// Looks at range after range for a while; beside others at short ones, with rests.
     async fn compare(
         &self,
         projection: &dyn Projection,
         generation: i32,
+        effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
-        let Compared::Found(found) =
-            compare::compare(&self.pool, projection, generation, &self.pace.others, stop).await?
-        else {
-            return Ok(Next::After(BUSY_MS));
-        };
-        let Differences { missing, extra, changed, .. } = &found;
-        tracing::info!(projection = projection.name(), generation, missing, extra, changed, "Generations compared");
-        sqlx::query(
-            "update projections set differences = $3, phase = case when confirm and $4 then phase else 'swapping' end,
+        let mut spell = Spell::begin(&self.pool, stop).await?;
+        loop {
+            let beside = self.pace.others.are_writing().await?;
+            let began = Instant::now();
+            match compare::look(&mut spell.connection, projection, generation, beside).await? {
+                Looked::Further => {}
+                Looked::Found(found) => {
+                    drop(spell);
+                    return self.compared(projection.name(), generation, &found).await;
+                }
+                Looked::Behind => {
+                    drop(spell);
+                    let turned = self.turns(projection, generation, effort, stop).await?;
+                    return Ok(if let Turned::NotOurs = turned { Next::After(BUSY_MS) } else { Next::Again });
+                }
+                Looked::Stopped => return Ok(Next::After(BUSY_MS)),
+            }
+            if !spell.rest(began, if beside { RESTS } else { 0 }).await {
+                return Ok(Next::Again);
+            }
+        }
+    }
+
+    async fn compared(&self, name: &str, generation: i32, found: &Differences) -> Result<Next, sqlx::Error> {
+        let noted = sqlx::query(
+            "update projections set compared = null, differences = $3,
+                    phase = case when confirm and $4 then phase else 'swapping' end,
                     status = case when confirm and $4 then 'paused' else status end
               where name = $1 and generation = $2 and phase = 'comparing' and status = 'running'",
         )
-        .bind(projection.name())
+        .bind(name)
         .bind(generation)
-        .bind(Json(&found))
+        .bind(Json(found))
         .bind(found.any())
         .execute(&self.pool)
         .await?;
+        if noted.rows_affected() > 0 {
+            let Differences { missing, extra, changed, .. } = found;
+            tracing::info!(projection = name, generation, missing, extra, changed, "Generations compared");
+        }
         Ok(Next::Again)
     }
 }
@@ -373,6 +386,6 @@ mod tests {
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
         let (now, mut effort) = (Instant::now(), Effort::default());
         let mut rests = |seconds| effort.rests(now + Duration::from_secs(seconds));
-        assert_eq!([0, 119, 120, 599, 600, 1 << 40].map(&mut rests), [5, 5, 4, 1, 0, 0]);
+        assert_eq!([0, 119, 120, 359, 360, 1 << 40].map(&mut rests), [3, 3, 2, 1, 0, 0]);
     }
 }

@@ -55,6 +55,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = migrations! {
     20261128191000 "fewer_rows",
     20261129090000 "message_index",
     20261129100000 "tokens_are_leases",
+    20261130100000 "comparison_place",
 };
 
 /// Brings the database to this build's schema. Several processes may try at once; one does it.

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use application::log::Position;
 use infrastructure::event_store::append::Appender;
 use infrastructure::event_store::log_reader::read_log;
+use infrastructure::sealing::head_file::{self, HeadFile};
 use infrastructure::sealing::keys;
 use infrastructure::sealing::reader::{self, Until};
 use infrastructure::sealing::sealer::Turn;
 use infrastructure::security::secret_box::SecretBox;
 use sqlx::{Connection, PgConnection, Row};
+use tests::app::eventually;
 use tokio::task::JoinSet;
 
 use crate::audit::given::{Sealed, secrets};
@@ -101,14 +103,15 @@ async fn a_batch_is_read_without_walking_over_what_comes_after_it() {
     // A vacuum would be counted too, and what other connections did and have not told of yet.
     let quiet = sqlx::query("alter table events set (autovacuum_enabled = off)");
     quiet.execute(&log.database.pool).await.expect("no vacuum");
+    // Transactions of other tests hold the horizon up.
+    let every: Vec<Position> = eventually("all of them", async || {
+        let mut reader = log.database.pool.acquire().await.expect("a connection");
+        let events = read_log(&mut reader, Position::default(), 12_000, &[]).await.expect("events");
+        (events.len() == 12_000).then(|| events.iter().map(|event| event.position).collect())
+    })
+    .await;
     log.database.pool.close().await;
     let mut connection = PgConnection::connect_with(&log.database.options).await.expect("a connection");
-    let every: Vec<Position> = read_log(&mut connection, Position::default(), 12_000, &[])
-        .await
-        .expect("events")
-        .iter()
-        .map(|event| event.position)
-        .collect();
     // After the first event, in the middle, and up to the last.
     for from in [0, 6_000, 11_799] {
         let before = looked_at(&mut connection).await;
@@ -170,4 +173,24 @@ async fn the_key_is_one_is_wrapped_and_survives_a_new_master_key() {
     log.append(10).await;
     log.sealer().seal_all().await.expect_err("the former master key opens nothing");
     assert_eq!(log.verify(None).await.sealed_to, 10);
+}
+
+#[tokio::test]
+async fn the_newest_head_is_kept_at_once_and_then_seldom_while_more_is_sealed() {
+    let log = Sealed::empty().await;
+    let (pool, mut file) = (&log.database.pool, HeadFile::new(&log.data_dir()));
+    let kept = || head_file::read_in(&log.data_dir()).expect("a file").map(|head| head.batch);
+    let more = async || {
+        log.append(3).await;
+        log.seal().await;
+    };
+    more().await;
+    file.follow_now_and_then(pool, true).await;
+    assert_eq!(kept(), Some(1));
+    more().await;
+    file.follow_now_and_then(pool, true).await;
+    file.follow_now_and_then(pool, false).await;
+    assert_eq!(kept(), Some(1), "a file that is written for good holds up the disk");
+    file.follow(pool).await.expect("a head is kept");
+    assert_eq!(kept(), Some(2), "unless it is asked for");
 }

@@ -3,18 +3,21 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
 use tokio_util::sync::CancellationToken;
+
+use crate::postgres::pool;
 
 /// Events in the last second from which on others are said to write.
 const BUSY_EVENTS: i64 = 20;
 /// How long an answer counts.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How long a piece's rest is beside others, in lengths of the piece: whoever commits shares the cores with pieces, and
-/// waits for the disk behind what they wrote. Many small pieces hold others up less than few big ones, and get as far.
-pub const RESTS: u32 = 5;
-/// How long a connection that knows the statements is kept for pieces and their rests, if others need not wait for it.
-pub const AT_A_STRETCH: Duration = Duration::from_secs(1);
+/// How long a piece's rest is beside others, in lengths of the piece. What holds whoever commits up is how long a piece
+/// is, for it shares the cores with it and waits for the disk behind what it wrote; longer rests hold up no less.
+pub const RESTS: u32 = 3;
+/// How long a spell is, if others need not wait for its connection.
+const SPELL: Duration = Duration::from_secs(1);
 /// The longest rest: a piece that waited for a lock or a disk says nothing of the next.
 const REST_MAX: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,30 @@ impl Others {
     }
 }
 
-/// Rests for so long, or until `stop`.
-pub async fn rest(long: Duration, stop: &CancellationToken) {
-    drop(tokio::time::timeout(long.min(REST_MAX), stop.cancelled()).await);
+/// Pieces one after the other on one connection that knows the statements, with rests beside others.
+pub struct Spell<'a> {
+    /// Its connection.
+    pub connection: PoolConnection<Postgres>,
+    pool: &'a PgPool,
+    stop: &'a CancellationToken,
+    began: Instant,
+}
+
+impl<'a> Spell<'a> {
+    /// Begins one that ends with `stop` at the latest.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn begin(pool: &'a PgPool, stop: &'a CancellationToken) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: pool.acquire().await?, pool, stop, began: Instant::now() })
+    }
+
+    /// Rests after a piece that began at `piece`, for `rests` lengths of it. Whether another piece may follow.
+    pub async fn rest(&self, piece: Instant, rests: u32) -> bool {
+        if rests > 0 {
+            let long = (piece.elapsed() * rests).min(REST_MAX);
+            drop(tokio::time::timeout(long, self.stop.cancelled()).await);
+        }
+        self.began.elapsed() < SPELL && pool::may_keep(self.pool) && !self.stop.is_cancelled()
+    }
 }

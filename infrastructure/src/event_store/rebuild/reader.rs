@@ -8,9 +8,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_store::projector::Projection;
-use crate::event_store::rebuild::beside::{AT_A_STRETCH, Others, RESTS, rest};
+use crate::event_store::rebuild::beside::{Others, RESTS, Spell};
 use crate::event_store::rebuild::slices::{PAGE, PAGE_BESIDE, Page, Slice};
-use crate::postgres::pool;
 
 /// What the readers of a process share.
 pub struct Pace {
@@ -65,19 +64,14 @@ impl Reader {
         let beside = self.pace.others.are_writing().await?;
         let (may, limit) = if beside { (&self.pace.alone, PAGE_BESIDE) } else { (&self.pace.permits, PAGE) };
         let _permit = may.acquire().await.ok();
-        let mut connection = self.pool.acquire().await?;
-        let begun = Instant::now();
+        let mut spell = Spell::begin(&self.pool, stop).await?;
         loop {
             let began = Instant::now();
-            let page = self.projection.page(&mut connection, slice, limit).await?;
+            let page = self.projection.page(&mut spell.connection, slice, limit).await?;
             let Page::Done(events) = page else { return Ok(page) };
             metrics::counter!("projection_rebuild_events_total", "projection" => self.projection.name())
                 .increment(events.unsigned_abs());
-            if beside {
-                rest(began.elapsed() * RESTS, stop).await;
-            }
-            let goes_on = begun.elapsed() < AT_A_STRETCH && pool::may_keep(&self.pool);
-            if !beside || !goes_on || stop.is_cancelled() {
+            if !beside || !spell.rest(began, RESTS).await {
                 return Ok(page);
             }
         }
