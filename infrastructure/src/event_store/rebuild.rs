@@ -151,10 +151,7 @@ impl Rebuilder {
                 Ok(Next::Again) => continue,
                 Ok(Next::After(pause)) => pause,
                 Ok(Next::Over) => return,
-                Err(error) if is_lock_timeout(&error) => {
-                    effort.attempts += 1;
-                    BUSY_MS
-                }
+                Err(error) if is_lock_timeout(&error) => BUSY_MS,
                 Err(error) => {
                     tracing::warn!(projection = projection.name(), generation, %error, "A generation could not be carried on");
                     1_000
@@ -186,11 +183,12 @@ impl Rebuilder {
             Some("slices") => self.read_slices(projection, generation, stop).await,
             Some("comparing") => self.compare(&**projection, generation, effort, stop).await,
             Some("swapping") => {
-                if let Turned::Full = self.turns(&**projection, generation, effort, stop).await? {
+                if let Turned::Full = self.turns(&**projection, generation, (effort, RESTS), stop).await? {
                     return Ok(Next::Again);
                 }
-                let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await?;
-                Ok(if swapped { Next::Over } else { Next::After(BUSY_MS) })
+                let swapped = swap::swap(&self.pool, &**projection, generation, effort.attempts).await;
+                effort.attempts += u32::from(swapped.as_ref().is_err_and(is_lock_timeout));
+                Ok(if swapped? { Next::Over } else { Next::After(BUSY_MS) })
             }
             Some(_) | None => self.keep_up(&**projection, (generation, state.phase.is_some()), effort, stop).await,
         }
@@ -276,12 +274,12 @@ impl Rebuilder {
         Ok(if whole.rows_affected() > 0 { Next::Again } else { Next::After(BUSY_MS) })
     }
 
-    /// Turns for a while, as long as there is more to take in; beside others short ones, with rests.
+    /// Turns for a while, as long as there is more to take in; beside others short ones, with so many rests at most.
     async fn turns(
         &self,
         projection: &dyn Projection,
         generation: i32,
-        effort: &mut Effort,
+        (effort, most): (&mut Effort, u32),
         stop: &CancellationToken,
     ) -> Result<Turned, sqlx::Error> {
         let mut spell = Spell::begin(&self.pool, stop).await?;
@@ -297,7 +295,7 @@ impl Rebuilder {
                 }
                 Turn::NotOurs => return Ok(Turned::NotOurs),
             }
-            if !spell.rest(began, rests).await {
+            if !spell.rest(began, rests.min(most)).await {
                 return Ok(Turned::Full);
             }
         }
@@ -311,7 +309,7 @@ impl Rebuilder {
         effort: &mut Effort,
         stop: &CancellationToken,
     ) -> Result<Next, sqlx::Error> {
-        match self.turns(projection, generation, effort, stop).await? {
+        match self.turns(projection, generation, (effort, RESTS), stop).await? {
             Turned::Full => Ok(Next::Again),
             Turned::AtHead if build => {
                 compare::begin(&self.pool, projection.name(), generation).await?;
@@ -342,7 +340,8 @@ impl Rebuilder {
                 }
                 Looked::Behind => {
                     drop(spell);
-                    let turned = self.turns(projection, generation, effort, stop).await?;
+                    // Were it to rest, the live one might be as far ahead again.
+                    let turned = self.turns(projection, generation, (effort, 0), stop).await?;
                     return Ok(if let Turned::NotOurs = turned { Next::After(BUSY_MS) } else { Next::Again });
                 }
                 Looked::Stopped => return Ok(Next::After(BUSY_MS)),
@@ -386,6 +385,6 @@ mod tests {
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
         let (now, mut effort) = (Instant::now(), Effort::default());
         let mut rests = |seconds| effort.rests(now + Duration::from_secs(seconds));
-        assert_eq!([0, 119, 120, 359, 360, 1 << 40].map(&mut rests), [3, 3, 2, 1, 0, 0]);
+        assert_eq!([0, 119, 120, 239, 240, 1 << 40].map(&mut rests), [2, 2, 1, 1, 0, 0]);
     }
 }

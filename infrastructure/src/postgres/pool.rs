@@ -39,6 +39,8 @@ pub async fn connect(options: PgConnectOptions, name: &str, most: u32) -> sqlx::
         ("lock_timeout", "10s"),
         // Plans are kept: one that was made while a queue was empty would read all of it ever after.
         ("enable_seqscan", "off"),
+        // Nor is what a kept plan seems to cost a reason to compile it at every statement.
+        ("jit", "off"),
         // Migrations say at every start that what is there is there.
         ("client_min_messages", "warning"),
     ]);

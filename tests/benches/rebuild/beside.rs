@@ -67,8 +67,7 @@ const IDLE: &str = "idle";
 /// And what while one does.
 const PHASES: [&str; 4] = ["slices", "catching_up", "comparing", "swapping"];
 
-/// One rebuild of a log of its own, and not of the million events the rates are of: it takes little more of the time
-/// than it is given. Prints what clients saw.
+/// Rebuilds of a log of its own, and not of the million events the rates are of. Prints what clients saw.
 pub async fn run() {
     let past = super::Past::of(EVENTS).await;
     let (pool, tenant, streams) = (&past.pool, past.tenant, past.streams);

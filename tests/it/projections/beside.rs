@@ -167,8 +167,17 @@ async fn what_differs_is_found_wherever_ranges_end() {
         sqlx::query(keys).execute(pool).await.expect("keys");
         sqlx::query(&changed).execute(pool).await.expect("a difference");
     }
+    // Short accounts, several of which are looked at together, before and after the long one.
+    for (table, accounts) in [("conversation_view", "0, 9"), ("conversation_view_g2", "8, 12")] {
+        let many = format!(
+            "insert into {table} (tenant_id, key, body)
+             select (case when n % 2 = 0 then '00000000' else 'ffffffff' end || '-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid,
+                    k::text, '{{}}' from generate_series({accounts}) n, generate_series(1, 3) k"
+        );
+        sqlx::query(&many).execute(pool).await.expect("documents");
+    }
     let found = differences(pool, true).await.expect("what was found");
-    assert_eq!((found.missing, found.extra, found.changed), (11 + 10 + 1, 21, 3), "{found:?}");
+    assert_eq!((found.missing, found.extra, found.changed), (22 + 8 * 3, 21 + 3 * 3, 3), "{found:?}");
 }
 
 /// Looks as beside writers: whether it was too far behind.
@@ -184,12 +193,7 @@ async fn a_build_that_fell_far_behind_comes_nearer_by_turns_of_its_own_before_it
     let pool = &database.pool;
     at_its_comparison(pool).await;
     past::write(pool, TenantId(Uuid::now_v7()), 100).await;
-    eventually("a live one at the head", async || {
-        conversations(pool)[0].turn(pool).await.expect("a turn");
-        let known = sqlx::query_scalar("select count(*) from conversation_view").fetch_one(pool).await;
-        (known.unwrap_or(0_i64) == 110).then_some(())
-    })
-    .await;
+    super::history::run(&*conversations(pool)[0], pool).await;
     assert!(was_behind(pool).await, "a hundred conversations are more than may be taken in while the live one waits");
     let noted = Noted::new(pool);
     let stop = CancellationToken::new();
@@ -228,23 +232,25 @@ async fn a_range_is_compared_without_walking_over_what_comes_after_it() {
     let pool = &database.pool;
     at_its_comparison(pool).await;
     for table in ["conversation_view", "conversation_view_g2"] {
+        // Half of them are one account's, the others fifty's.
         let many = format!(
             "insert into {table} (tenant_id, key, body)
-             select '018f0000-0000-7000-8000-000000000001', lpad(n::text, 36, '0'), jsonb_build_object('n', n)
+             select ('018f0000-0000-7000-8000-' || lpad(greatest(n % 100 - 49, 0)::text, 12, '0'))::uuid,
+                    lpad(n::text, 36, '0'), jsonb_build_object('n', n)
                from generate_series(1, {DOCUMENTS}) n"
         );
         sqlx::query(&many).execute(pool).await.expect("documents");
         sqlx::query(&format!("vacuum analyze {table}")).execute(pool).await.expect("statistics");
     }
     assert_eq!(differences(pool, false).await, Some(Differences::default()));
-    for index in ["conversation_view_pkey", "conversation_view_g2_pkey"] {
+    for table in ["conversation_view", "conversation_view_g2"] {
         // A backend tells what it read when it ends.
         let read = eventually("what was read", async || {
-            let read = "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where indexrelname = $1";
-            let read: i64 = sqlx::query_scalar(read).bind(index).fetch_one(pool).await.expect("a count");
+            let read = "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = $1";
+            let read: i64 = sqlx::query_scalar(read).bind(table).fetch_one(pool).await.expect("a count");
             (read >= DOCUMENTS).then_some(read)
         })
         .await;
-        assert!(read < 2 * DOCUMENTS, "{read} entries of {index} were read");
+        assert!(read < DOCUMENTS + DOCUMENTS / 5, "{read} entries of the indexes of {table} were read");
     }
 }

@@ -18,11 +18,9 @@ const RANGE: i64 = 500;
 const RANGE_BESIDE: i64 = 50;
 /// Events that a build takes in at most to be looked at, beside others: more would keep the live one waiting.
 const BEHIND_MAX: i64 = 250;
-/// A plan made for any range does not know that the range is short, and would rather walk the account's whole table than
-/// the index from key to key. What that seems to cost is no reason to compile it, or to take more than one core of the
-/// others'.
-const BY_THE_INDEX: &str = "set local enable_seqscan = off; set local enable_bitmapscan = off;
-    set local jit = off; set local max_parallel_workers_per_gather = 0";
+/// A plan made for any range does not know that the range is short, and would rather collect the account's whole table
+/// than walk the index from key to key. And one core is enough of the others'.
+const BY_THE_INDEX: &str = "set local enable_bitmapscan = off; set local max_parallel_workers_per_gather = 0";
 
 /// What became of a look.
 pub enum Looked {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 /// Keys that are named.
 const SAMPLE: usize = 20;
-/// Accounts whose last ranges are compared together.
-const ACCOUNTS: usize = 8;
+/// Accounts that are compared together at most, however short they are.
+const ACCOUNTS: i64 = 8;
 
 /// How far it has come.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -32,8 +32,7 @@ struct Left {
 }
 
 impl Walk {
-    /// Compares the next range, of `keys` at most, and those of the next accounts as long as they end an account; false
-    /// when there is no more.
+    /// Compares the next `keys` at most, of one account or of several short ones; false when there is no more.
     ///
     /// # Errors
     /// The database.
@@ -43,7 +42,8 @@ impl Walk {
         tables: [&str; 2],
         keys: i64,
     ) -> Result<bool, sqlx::Error> {
-        for _ in 0..ACCOUNTS {
+        let mut may = keys;
+        while may > 0 {
             let (account, left) = match (self.account, self.left.take()) {
                 (Some(account), Some(left)) => (account, left),
                 _ => match next_account(&mut *connection, tables, self.account).await? {
@@ -52,15 +52,12 @@ impl Walk {
                 },
             };
             self.account = Some(account);
-            self.left = self.compare(&mut *connection, tables, account, left, keys).await?;
-            if self.left.is_some() {
-                break;
-            }
+            may -= self.compare(&mut *connection, tables, account, left, may).await?.max(keys / ACCOUNTS);
         }
         Ok(true)
     }
 
-    /// Compares a range of an account; what is left of it then. By account and key, each on its own: bounds of both at
+    /// Compares a range of an account; how many keys that was. By account and key, each on its own: bounds of both at
     /// once, as rows, would be looked for from the account's first key on.
     async fn compare(
         &mut self,
@@ -69,7 +66,7 @@ impl Walk {
         account: Uuid,
         Left { after, last }: Left,
         keys: i64,
-    ) -> Result<Option<Left>, sqlx::Error> {
+    ) -> Result<i64, sqlx::Error> {
         let range = |table| {
             format!(
                 "(select key, body from {table} where tenant_id = $1 and key > $2 and key <= $3 order by key limit $4)"
@@ -83,19 +80,21 @@ impl Walk {
                   d as (select coalesce(l.key, b.key) as key,
                                case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
                           from l full join b using (key) where l.body is distinct from b.body)
-             select e.until, d.key, d.kind from e left join d on d.key <= e.until order by d.key",
+             select e.until, greatest((select count(*) from l), (select count(*) from b)) as keys, d.key, d.kind
+               from e left join d on d.key <= e.until order by d.key",
             range(live),
             range(building),
         );
         let query = sqlx::query(&statement).bind(account).bind(&after).bind(&last).bind(keys);
-        let mut until = last.clone();
+        let (mut until, mut compared) = (last.clone(), 0);
         for row in &query.fetch_all(connection).await? {
-            until = row.try_get("until")?;
+            (until, compared) = (row.try_get("until")?, row.try_get("keys")?);
             if let Some(key) = row.try_get("key")? {
                 self.note(Difference { account_id: account, key, kind: row.try_get("kind")? });
             }
         }
-        Ok((until != last).then_some(Left { after: until, last }))
+        self.left = (until != last).then_some(Left { after: until, last });
+        Ok(compared)
     }
 
     fn note(&mut self, difference: Difference) {
@@ -116,17 +115,17 @@ async fn next_account(
     [live, building]: [&str; 2],
     account: Option<Uuid>,
 ) -> Result<Option<(Uuid, Left)>, sqlx::Error> {
-    let next = |table| {
-        format!("(select tenant_id from {table} where $1::uuid is null or tenant_id > $1 order by tenant_id limit 1)")
-    };
+    let next = |table| format!("(select tenant_id from {table} where tenant_id > $1 order by tenant_id limit 1)");
     let last = |table| format!("(select key from {table} where tenant_id = a.next order by key desc limit 1)");
     let statement = format!(
-        "select a.next, greatest({}, {}) as last from (select least({}, {}) as next) as a where a.next is not null",
-        last(live),
-        last(building),
+        "with a as materialized (select least({}, {}) as next)
+         select a.next, greatest({}, {}) as last from a where a.next is not null",
         next(live),
         next(building),
+        last(live),
+        last(building),
     );
-    let row = sqlx::query(&statement).bind(account).fetch_optional(connection).await?;
+    // A bound that is not there would be no bound: the index would be walked from its beginning.
+    let row = sqlx::query(&statement).bind(account.unwrap_or_default()).fetch_optional(connection).await?;
     row.map(|row| Ok((row.try_get("next")?, Left { after: String::new(), last: row.try_get("last")? }))).transpose()
 }
