@@ -32,7 +32,7 @@ use crate::event_store::rebuild::reader::{Pace, Reader};
 /// Slices a process reads at a time, at most; fewer on fewer cores.
 const WORKERS_MAX: usize = 4;
 /// Events of a turn that rests after it.
-const BATCH_BESIDE: i64 = 10;
+const BATCH_BESIDE: i64 = 15;
 /// How often an idle worker looks.
 const IDLE_MS: std::ops::Range<u64> = 200..400;
 /// How long to leave others what they are at.
@@ -385,6 +385,6 @@ mod tests {
     fn a_generation_that_does_not_get_nearer_rests_less_and_then_not_at_all() {
         let (now, mut effort) = (Instant::now(), Effort::default());
         let mut rests = |seconds| effort.rests(now + Duration::from_secs(seconds));
-        assert_eq!([0, 119, 120, 239, 240, 1 << 40].map(&mut rests), [2, 2, 1, 1, 0, 0]);
+        assert_eq!([0, 119, 120, 479, 480, 1 << 40].map(&mut rests), [4, 4, 3, 1, 0, 0]);
     }
 }

@@ -26,13 +26,13 @@ const EVENTS: usize = 30_000;
 /// Writes a second.
 const RATE: f64 = 400.0;
 /// How long it works.
-const SPELL: Duration = Duration::from_secs(7);
+const SPELL: Duration = Duration::from_secs(15);
 /// How long it does not. Shorter, for what is written meanwhile has to be taken in, too.
-const PAUSE: Duration = Duration::from_millis(2_500);
+const PAUSE: Duration = Duration::from_secs(4);
 /// How long what it left to be written is waited for before that.
 const SETTLING: Duration = Duration::from_secs(1);
 /// How long rebuilds follow each other: what is looked for is less than what minutes differ by.
-const REBUILDS: Duration = Duration::from_secs(300);
+const REBUILDS: Duration = Duration::from_secs(180);
 /// From then on one is not stopped any more: each time it begins with whole rests, and a slow machine would never reach
 /// the writers.
 const IN_SPELLS_MAX: Duration = Duration::from_secs(600);

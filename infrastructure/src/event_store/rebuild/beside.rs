@@ -14,8 +14,8 @@ const BUSY_EVENTS: i64 = 20;
 /// How long an answer counts.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a piece's rest is beside others, in lengths of the piece. Whoever commits shares the cores with it, and waits
-/// for the disk behind what it wrote: short pieces help, longer rests do not.
-pub const RESTS: u32 = 2;
+/// for the disk behind what it wrote: short pieces help, and so do rests of a few of them; longer ones do not.
+pub const RESTS: u32 = 4;
 /// How long a spell is, if others need not wait for its connection.
 const SPELL: Duration = Duration::from_secs(1);
 /// The longest rest: a piece that waited for a lock or a disk says nothing of the next.
