@@ -119,12 +119,12 @@ impl EmbeddedPostgres {
     }
 
     /// Starts the server again whenever it is gone while this share is held: killed for its memory, say. On Linux, what its
-    /// tables grow by is written back each second, too, lest commits wait for half a minute's worth of it. Never ends by
+    /// tables grow by is written back soon, too, lest commits wait for half a minute's worth of it. Never ends by
     /// itself. The processes of one data directory may all watch; one of them starts the server.
     pub async fn watch(&self) {
         #[cfg(target_os = "linux")]
         if !self.settings.fast {
-            tokio::join!(self.start_when_gone(), write_back::each_second(&self.cluster.place.data));
+            tokio::join!(self.start_when_gone(), write_back::little_by_little(&self.cluster.place.data));
         }
         self.start_when_gone().await;
     }

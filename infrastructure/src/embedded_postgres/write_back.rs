@@ -14,20 +14,35 @@ use rustix::fs::{Advice, fadvise};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+/// How often it is looked at what they grew by; for so long, too, writing it is spread.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What is begun at once, at least: less would cost more than it spares.
+const PIECE_MIN: u64 = 64 * 1024;
+/// Pieces of a pause, about; the files begun more.
+const PIECES: u64 = 50;
 
-/// Writes back what the cluster in `data` grows by, each second; what cannot be is left to the system. Never ends.
-pub(super) async fn each_second(data: &Path) {
+/// Part of a file, in bytes of it.
+type Part = (PathBuf, Range<u64>);
+
+/// Writes back what the cluster in `data` grows by, within two seconds and little by little: whoever commits waits behind
+/// all that was begun at once. What cannot be is left to the system. Never ends.
+pub(super) async fn little_by_little(data: &Path) {
     let (mut tables, mut complained) = (Tables::default(), false);
     loop {
-        sleep(PAUSE).await;
         let (mut looked_at, data) = (std::mem::take(&mut tables), data.to_owned());
         let looked = spawn_blocking(move || {
-            let begun = looked_at.begin(&data);
-            (looked_at, begun)
+            let grown = looked_at.grown(&data);
+            (looked_at, grown)
         });
-        let begun;
-        (tables, begun) = looked.await.unwrap_or_else(|error| (Tables::default(), Err(io::Error::other(error))));
+        let grown;
+        (tables, grown) = looked.await.unwrap_or_else(|error| (Tables::default(), Err(io::Error::other(error))));
+        let begun = match grown {
+            Ok(grown) => begin(pieces(grown)).await,
+            Err(error) => {
+                sleep(PAUSE).await;
+                Err(error)
+            }
+        };
         if let Err(error) = &begun
             && !complained
         {
@@ -35,6 +50,34 @@ pub(super) async fn each_second(data: &Path) {
         }
         complained = begun.is_err();
     }
+}
+
+/// Begins to write these, spread over a [`PAUSE`]. Whether the writing succeeds is for the server's own fsync to see: an
+/// fsync from here would be told instead of it.
+///
+/// # Errors
+/// The first that cannot be begun; the others are. What is gone is no error.
+async fn begin(pieces: Vec<Part>) -> io::Result<()> {
+    let mut begun = Ok(());
+    let pause = PAUSE / (pieces.len() as u32 + 1);
+    for (path, part) in pieces {
+        sleep(pause).await;
+        let handed_over = spawn_blocking(move || hand_over(&path, &part)).await;
+        begun = begun.and(handed_over.unwrap_or_else(|error| Err(io::Error::other(error))));
+    }
+    sleep(pause).await;
+    begun
+}
+
+/// Cuts what is long: about [`PIECES`] of them, and none of less than [`PIECE_MIN`] but what a file ends with.
+fn pieces(grown: Vec<Part>) -> Vec<Part> {
+    let all: u64 = grown.iter().map(|(_, part)| part.end - part.start).sum();
+    let most = PIECE_MIN.max(all / PIECES);
+    let cut = |(path, part): Part| {
+        let end = part.end;
+        part.step_by(most as usize).map(move |start| (path.clone(), start..end.min(start + most)))
+    };
+    grown.into_iter().flat_map(cut).collect()
 }
 
 /// The files of a cluster's tables and indexes and how long they were when they were looked at last, in bytes; `None`
@@ -45,22 +88,11 @@ struct Tables {
 }
 
 impl Tables {
-    /// Begins to write what they grew by since the last call; the first one begins nothing. Whether the writing succeeds
-    /// is for the server's own fsync to see: an fsync from here would be told instead of it.
+    /// What each grew by since the last call; nothing the first time.
     ///
     /// # Errors
-    /// A folder that cannot be read, and nothing is begun; or the first file that cannot, and the others are. What is gone
-    /// is no error.
-    fn begin(&mut self, data: &Path) -> io::Result<()> {
-        let mut begun = Ok(());
-        for (path, part) in self.grown(data)? {
-            begun = begun.and(hand_over(&path, &part));
-        }
-        begun
-    }
-
-    /// What each grew by since the last call, in bytes of it; nothing the first time.
-    fn grown(&mut self, data: &Path) -> io::Result<Vec<(PathBuf, Range<u64>)>> {
+    /// A folder that cannot be read.
+    fn grown(&mut self, data: &Path) -> io::Result<Vec<Part>> {
         let (mut lengths, mut grown) = (HashMap::new(), Vec::new());
         for database in fs::read_dir(data.join("base"))? {
             let database = database?.path();
@@ -112,7 +144,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_tables_grew_by_is_written_back_and_what_is_dropped_is_passed_over() {
+    fn what_is_long_is_cut_into_about_as_many_pieces_whatever_it_is() {
+        let of = |lengths: &[u64]| lengths.iter().map(|&length| (PathBuf::from("1"), 8_192..8_192 + length)).collect();
+        assert_eq!(pieces(of(&[])), []);
+        let short = pieces(of(&[8_192, 2 * PIECE_MIN + 1]));
+        let lengths: Vec<u64> = short.iter().map(|(_, part)| part.end - part.start).collect();
+        assert_eq!(lengths, [8_192, PIECE_MIN, PIECE_MIN, 1]);
+        assert_eq!(short[1..].iter().map(|(_, part)| part.start - 8_192).collect::<Vec<_>>(), [0, PIECE_MIN, 2 * PIECE_MIN]);
+        let long = pieces(of(&[1 << 30, 1 << 20]));
+        assert!((PIECES..PIECES + 3).contains(&(long.len() as u64)), "{}", long.len());
+    }
+
+    #[tokio::test]
+    async fn only_what_tables_grew_by_is_written_back_and_what_is_dropped_is_passed_over() {
         let data = std::env::temp_dir().join(format!("flowbot-test-{}", uuid::Uuid::new_v4().simple()));
         let file = |name: &str| data.join("base").join(name);
         let write = |name: &str, bytes: usize| fs::write(file(name), vec![0; bytes]).unwrap();
@@ -140,7 +184,7 @@ mod tests {
         // Gone between the look and the opening; the other one is begun all the same.
         std::os::unix::fs::symlink(file("gone"), file("1/16387")).unwrap();
         write("1/16384", 8_192);
-        tables.begin(&data).unwrap();
+        begin(pieces(tables.grown(&data).unwrap())).await.unwrap();
         assert_eq!(tables.grown(&data).unwrap(), []);
         fs::remove_dir_all(data).unwrap();
     }
