@@ -150,7 +150,10 @@ mod tests {
         let short = pieces(of(&[8_192, 2 * PIECE_MIN + 1]));
         let lengths: Vec<u64> = short.iter().map(|(_, part)| part.end - part.start).collect();
         assert_eq!(lengths, [8_192, PIECE_MIN, PIECE_MIN, 1]);
-        assert_eq!(short[1..].iter().map(|(_, part)| part.start - 8_192).collect::<Vec<_>>(), [0, PIECE_MIN, 2 * PIECE_MIN]);
+        assert_eq!(
+            short[1..].iter().map(|(_, part)| part.start - 8_192).collect::<Vec<_>>(),
+            [0, PIECE_MIN, 2 * PIECE_MIN]
+        );
         let long = pieces(of(&[1 << 30, 1 << 20]));
         assert!((PIECES..PIECES + 3).contains(&(long.len() as u64)), "{}", long.len());
     }

@@ -32,9 +32,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How long what it left to be written is waited for before that.
 const SETTLING: Duration = Duration::from_secs(1);
 /// How long rebuilds follow each other: the p99 of a minute differs from the next one's by more than what is looked for.
-const REBUILDS: Duration = Duration::from_secs(300);
-/// From then on one is not stopped any more: each time it begins with whole rests, and a slow machine would never reach
-/// the writers.
+/// The first one is carried to its end, and the last one left where it is.
+const REBUILDS: Duration = Duration::from_secs(360);
+/// From then on the first one is not stopped any more: each time it begins with whole rests, and a slow machine would
+/// never reach the writers.
 const IN_SPELLS_MAX: Duration = Duration::from_secs(600);
 /// How long people write before anything is looked at: for half a minute, a new cluster is slower.
 const WARM_UP: Duration = Duration::from_secs(40);
@@ -117,20 +118,17 @@ async fn age(pool: &PgPool) {
 /// Rebuilds that work for a spell and are stopped for one.
 async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
     let admin = PgProjections::new(pool.clone(), super::projections(pool));
-    let (mut spells, began, mut rebuilt) = (Vec::new(), Instant::now(), 0);
+    let (mut spells, began, mut rebuilt, mut over) = (Vec::new(), Instant::now(), 0, true);
     while rebuilt == 0 || began.elapsed() < REBUILDS {
-        admin.rebuild(NAME, false).await.expect("a rebuild");
-        rebuilt += 1;
-        loop {
-            tokio::time::sleep(SETTLING).await;
-            let from = Instant::now();
-            tokio::time::sleep(PAUSE).await;
-            spells.push(Spell { what: IDLE.to_owned(), from, until: Instant::now() });
-            let to_its_end = began.elapsed() > IN_SPELLS_MAX;
-            if works(pool, &admin, &mut spells, to_its_end).await {
-                break;
-            }
+        if over {
+            admin.rebuild(NAME, false).await.expect("a rebuild");
         }
+        tokio::time::sleep(SETTLING).await;
+        let from = Instant::now();
+        tokio::time::sleep(PAUSE).await;
+        spells.push(Spell { what: IDLE.to_owned(), from, until: Instant::now() });
+        over = works(pool, &admin, &mut spells, began.elapsed() > IN_SPELLS_MAX).await;
+        rebuilt += u32::from(over);
     }
     spells
 }
