@@ -72,11 +72,10 @@ impl Walk {
                 "(select key, body from {table} where tenant_id = $1 and key > $2 and key <= $3 order by key limit $4)"
             )
         };
-        // A table that has a whole range says where the range ends.
+        // Both are known as far as the first of their last keys; a table that has none has none up to the end.
         let statement = format!(
             "with l as materialized {}, b as materialized {},
-                  e as (select least((select max(key) from l having count(*) = $4),
-                                     (select max(key) from b having count(*) = $4), $3) as until),
+                  e as (select least((select max(key) from l), (select max(key) from b), $3) as until),
                   d as (select coalesce(l.key, b.key) as key,
                                case when b.key is null then 'missing' when l.key is null then 'extra' else 'changed' end as kind
                           from l full join b using (key) where l.body is distinct from b.body)
