@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use rustix::fs::{Advice, fadvise};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often it is looked at what they grew by; for so long, too, writing it is spread.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What is begun at once, at least: less would cost more than it spares.
+/// What is begun at once, at least, in bytes: less would cost more than it spares.
 const PIECE_MIN: u64 = 64 * 1024;
-/// Pieces of a pause, about; the files begun more.
+/// Pieces of a pause, and at most one more for each file.
 const PIECES: u64 = 50;
 
 /// Part of a file, in bytes of it.
 type Part = (PathBuf, Range<u64>);
 
-/// Writes back what the cluster in `data` grows by, within two seconds and little by little: whoever commits waits behind
+/// Writes back what the cluster in `data` grows by, within two seconds or so and little by little: whoever commits waits behind
 /// all that was begun at once. What cannot be is left to the system. Never ends.
 pub(super) async fn little_by_little(data: &Path) {
     let (mut tables, mut complained) = (Tables::default(), false);
@@ -58,14 +58,16 @@ pub(super) async fn little_by_little(data: &Path) {
 /// # Errors
 /// The first that cannot be begun; the others are. What is gone is no error.
 async fn begin(pieces: Vec<Part>) -> io::Result<()> {
-    let mut begun = Ok(());
-    let pause = PAUSE / (pieces.len() as u32 + 1);
+    let (from, mut begun) = (Instant::now(), Ok(()));
+    let all: u64 = pieces.iter().map(|(_, part)| part.end - part.start).sum();
+    let mut before = 0;
     for (path, part) in pieces {
-        sleep(pause).await;
+        sleep_until(from + PAUSE.mul_f64(before as f64 / all as f64)).await;
+        before += part.end - part.start;
         let handed_over = spawn_blocking(move || hand_over(&path, &part)).await;
         begun = begun.and(handed_over.unwrap_or_else(|error| Err(io::Error::other(error))));
     }
-    sleep(pause).await;
+    sleep_until(from + PAUSE).await;
     begun
 }
 

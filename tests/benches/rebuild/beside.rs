@@ -26,11 +26,11 @@ const EVENTS: usize = 30_000;
 /// Writes a second.
 const RATE: f64 = 400.0;
 /// How long it works.
-const SPELL: Duration = Duration::from_secs(12);
+const SPELL: Duration = Duration::from_secs(15);
 /// How long it does not. Shorter, for what is written meanwhile has to be taken in, too.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long what it left to be written is waited for before that.
-const SETTLING: Duration = Duration::from_secs(1);
+/// How long what it left to be written is waited for before that: the private server hands it over within two seconds.
+const SETTLING: Duration = Duration::from_secs(2);
 /// How long rebuilds follow each other: the p99 of a minute differs from the next one's by more than what is looked for.
 /// The first one is carried to its end, and the last one left where it is.
 const REBUILDS: Duration = Duration::from_secs(360);
@@ -39,7 +39,7 @@ const REBUILDS: Duration = Duration::from_secs(360);
 const IN_SPELLS_MAX: Duration = Duration::from_secs(600);
 /// How long people write before anything is looked at: for half a minute, a new cluster is slower.
 const WARM_UP: Duration = Duration::from_secs(40);
-/// Write-ahead log of the minutes that follow, in messages of a megabyte.
+/// Write-ahead log of the minutes that follow and more, in messages of a megabyte.
 const WRITE_AHEAD_MB: i32 = 1_100;
 
 /// What clients saw.
@@ -118,17 +118,17 @@ async fn age(pool: &PgPool) {
 /// Rebuilds that work for a spell and are stopped for one.
 async fn rebuild_in_spells(pool: &PgPool) -> Vec<Spell> {
     let admin = PgProjections::new(pool.clone(), super::projections(pool));
-    let (mut spells, began, mut rebuilt, mut over) = (Vec::new(), Instant::now(), 0, true);
+    let (mut spells, began, mut rebuilt, mut under_way) = (Vec::new(), Instant::now(), 0, false);
     while rebuilt == 0 || began.elapsed() < REBUILDS {
-        if over {
+        if !under_way {
             admin.rebuild(NAME, false).await.expect("a rebuild");
         }
         tokio::time::sleep(SETTLING).await;
         let from = Instant::now();
         tokio::time::sleep(PAUSE).await;
         spells.push(Spell { what: IDLE.to_owned(), from, until: Instant::now() });
-        over = works(pool, &admin, &mut spells, began.elapsed() > IN_SPELLS_MAX).await;
-        rebuilt += u32::from(over);
+        under_way = !works(pool, &admin, &mut spells, began.elapsed() > IN_SPELLS_MAX).await;
+        rebuilt += u32::from(!under_way);
     }
     spells
 }
@@ -139,11 +139,14 @@ async fn works(pool: &PgPool, admin: &PgProjections, spells: &mut Vec<Spell>, to
     let worker = tokio::spawn(Rebuilder::new(pool.clone(), super::projections(pool)).run(stop.clone()));
     let begun = Instant::now();
     let (mut over, mut phase) = (false, String::new());
-    while !over && (begun.elapsed() < SPELL || to_its_end) {
+    while begun.elapsed() < SPELL || to_its_end {
         let from = Instant::now();
         let row = admin.one(NAME).await.expect("a row");
         over = row.status != "rebuilding";
         assert!(!over || row.progress.is_none(), "it stopped: {row:?}");
+        if over {
+            break;
+        }
         tokio::time::sleep(super::LOOK_EVERY).await;
         phase = row.progress.map_or(phase, |progress| progress.phase);
         spells.push(Spell { what: phase.clone(), from, until: Instant::now() });
